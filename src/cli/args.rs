@@ -1,0 +1,242 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// One governor for every git repository on this machine.
+///
+/// `kpmo up` sets everything up: it starts the governor, finds your repositories,
+/// registers them and installs hooks that judge each commit and push.
+#[derive(Debug, Parser)]
+#[command(name = "kpmo", version, propagate_version = true, max_term_width = 100)]
+pub(super) struct Arguments {
+    /// Directory of the governor's home [default: the platform's directories]
+    #[arg(long, global = true, env = "KPMO_HOME", value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Print JSON (stable; one object, or one a line where data streams)
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(flatten)]
+    pub color: Color,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Color {
+    /// When to colour the output
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: When,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// Makes the choice count for everything that is printed.
+    pub fn write_global(&self) {
+        let choice = match self.color {
+            When::Auto => anstream::ColorChoice::Auto,
+            When::Always => anstream::ColorChoice::Always,
+            When::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Set everything up: home, governor, registry, hooks; then show the fleet
+    Up(Up),
+    /// Take hooks and governor away again; all data stays
+    Down(Down),
+    /// Show the fleet: branch, changes, hooks, unvalidated commits
+    Status(Repos),
+    /// Add, list, show and remove repositories
+    #[command(subcommand)]
+    Repo(Repo),
+    /// Find repositories
+    Scan(Scan),
+    /// Install or heal the hooks of repositories
+    InstallHooks(InstallHooks),
+    /// Take hooks away, and restore what was there before
+    UninstallHooks(UninstallHooks),
+    /// Show what the ledger has recorded, oldest first
+    Events(Events),
+    /// Look after the ledger
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// Run, start and stop the governor
+    #[command(subcommand)]
+    Governor(Governor),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Repos {
+    /// Repositories, by name, id or path [default: all]
+    #[arg(value_name = "REPO")]
+    pub repos: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Up {
+    /// Directories to search for repositories [default: your home directory]
+    #[arg(value_name = "ROOT")]
+    pub roots: Vec<PathBuf>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Down {
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Repo {
+    /// Register a repository and install its hooks
+    Add(RepoAdd),
+    /// List the registered repositories
+    List(Repos),
+    /// Show all that the registry says of one repository
+    Show {
+        /// Name, id or path
+        #[arg(value_name = "REPO")]
+        repo: String,
+    },
+    /// Take a repository out of the registry, and its hooks away
+    Remove(RepoRemove),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RepoAdd {
+    /// The repository, or a directory in it
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub path: PathBuf,
+    /// Its name in the registry [default: the directory's]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Leave its hooks alone
+    #[arg(long)]
+    pub no_hooks: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RepoRemove {
+    /// Name, id or path
+    #[arg(value_name = "REPO")]
+    pub repo: String,
+    /// Leave kpmo's hooks in the repository
+    #[arg(long)]
+    pub keep_hooks: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Scan {
+    /// Directories to search [default: your home directory]
+    #[arg(value_name = "ROOT")]
+    pub roots: Vec<PathBuf>,
+    /// Register what is new
+    #[arg(long)]
+    pub register: bool,
+    /// Enter other file systems, too
+    #[arg(long)]
+    pub cross_file_systems: bool,
+    /// Directory names never to enter, beside the usual caches
+    #[arg(long, value_name = "NAME")]
+    pub skip: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InstallHooks {
+    /// Repositories, by name, id or path
+    #[arg(value_name = "REPO", required_unless_present = "all")]
+    pub repos: Vec<String>,
+    /// Every registered repository
+    #[arg(long, conflicts_with = "repos")]
+    pub all: bool,
+    /// Change nothing; exit 1 if hooks are missing or do not work
+    #[arg(long)]
+    pub check: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long, conflicts_with = "check")]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UninstallHooks {
+    /// Repositories, by name, id or path
+    #[arg(value_name = "REPO", required_unless_present = "all")]
+    pub repos: Vec<String>,
+    /// Every registered repository
+    #[arg(long, conflicts_with = "repos")]
+    pub all: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Events {
+    /// Go on with events as they happen
+    #[arg(long, short)]
+    pub follow: bool,
+    /// First sequence number
+    #[arg(long, value_name = "SEQ", default_value_t = 1)]
+    pub from: u64,
+    /// Only events about this repository
+    #[arg(long, value_name = "REPO")]
+    pub repo: Option<String>,
+    /// Only events of this kind, for instance `verdict`
+    #[arg(long, value_name = "KIND")]
+    pub kind: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Ledger {
+    /// Check the ledger's hash chain and its tables, with or without a governor
+    Verify,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Governor {
+    /// Run the governor in the foreground
+    Run {
+        /// Leave the caller's session first
+        #[arg(long, hide = true)]
+        detached: bool,
+        /// Having left it: log to a file
+        #[arg(long, hide = true)]
+        daemon: bool,
+    },
+    /// Start the governor in the background, if it is not running
+    Start,
+    /// End the governor: at most 5 seconds for what is under way
+    Stop(Force),
+    /// Stop and start
+    Restart(Force),
+    /// Tell whether the governor runs, and what is wrong; exit 1 if it doesn't or something is
+    Status,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Force {
+    /// End a governor that does not answer, by SIGKILL
+    #[arg(long)]
+    pub force: bool,
+}

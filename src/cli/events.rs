@@ -1,0 +1,98 @@
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use tokio_stream::StreamExt;
+
+use super::{
+    Context, FINE, Failure,
+    args::Events,
+    names,
+    repo::selectors,
+    show::{print, print_json},
+};
+use crate::generated::kanban::{
+    Event, EventKind, ListReposRequest, StreamRequest, issue_event_client::IssueEventClient,
+    repo_registry_client::RepoRegistryClient,
+};
+
+pub(super) fn run(context: &Context, options: &Events) -> Result<u8, Failure> {
+    let kinds = options.kind.iter().map(|kind| parse(kind)).collect::<Result<Vec<_>, _>>()?;
+    let repo = match &options.repo {
+        Some(repo) => selectors(std::slice::from_ref(repo))?.swap_remove(0),
+        None => String::new(),
+    };
+    context.block_on(async {
+        let connection = context.governor().await?;
+        let listed = RepoRegistryClient::new(connection.clone())
+            .list_repos(ListReposRequest::default())
+            .await?
+            .into_inner();
+        let repos: HashMap<String, String> =
+            listed.repos.into_iter().map(|repo| (repo.id, repo.name)).collect();
+        let request = StreamRequest {
+            from_seq: options.from,
+            follow: options.follow,
+            kinds: kinds.into_iter().map(i32::from).collect(),
+            repo,
+        };
+        let mut events = IssueEventClient::new(connection).stream(request).await?.into_inner();
+        while let Some(event) = events.next().await {
+            let Some(event) = event?.event else { continue };
+            if context.json {
+                print_json(&Value::Object(as_json(&event)));
+            } else {
+                print(&line(&event, &repos));
+            }
+        }
+        Ok(FINE)
+    })
+}
+
+fn parse(kind: &str) -> Result<EventKind, Failure> {
+    EventKind::from_str_name(&names::formal(kind, "EVENT_KIND_"))
+        .ok_or_else(|| Failure::new(format!("{kind} is no kind of event; for instance `verdict` is one")))
+}
+
+fn time(event: &Event) -> String {
+    let at = event.time.unwrap_or_default();
+    Timestamp::new(at.seconds, at.nanos).map(|at| at.to_string()).unwrap_or_default()
+}
+
+fn kind(event: &Event) -> String {
+    names::plain(event.kind().as_str_name(), "EVENT_KIND_")
+}
+
+fn as_json(event: &Event) -> Map<String, Value> {
+    let given = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
+    let mut object = Map::new();
+    object.insert("seq".into(), json!(event.seq));
+    object.insert("time".into(), json!(time(event)));
+    object.insert("kind".into(), json!(kind(event)));
+    object.insert("repo".into(), given(&event.repo_id));
+    object.insert("card".into(), given(&event.card));
+    object.insert("actor".into(), json!(event.actor));
+    object.insert("event_id".into(), json!(event.event_id));
+    object.insert("attributes".into(), sorted(event));
+    object.insert("hash".into(), json!(hex::encode(&event.hash)));
+    object
+}
+
+fn sorted(event: &Event) -> Value {
+    let sorted: std::collections::BTreeMap<_, _> = event.attributes.iter().collect();
+    json!(sorted)
+}
+
+fn line(event: &Event, repos: &HashMap<String, String>) -> String {
+    let repo = repos.get(&event.repo_id).unwrap_or(&event.repo_id);
+    let mut text = format!("{:>6}  {}  {:<17} {}", event.seq, time(event), kind(event), repo);
+    if !event.card.is_empty() {
+        text.push_str(&format!(" {}", event.card));
+    }
+    let sorted: std::collections::BTreeMap<_, _> = event.attributes.iter().collect();
+    for (key, value) in sorted {
+        text.push_str(&format!(" {key}={}", value.escape_debug()));
+    }
+    text.push('\n');
+    text
+}

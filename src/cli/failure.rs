@@ -1,0 +1,61 @@
+use std::{fmt::Display, io::Write};
+
+use tonic::Code;
+
+use crate::{
+    client::{ConnectError, HomeError, StartError},
+    daemon::DaemonError,
+    fs::PathError,
+};
+
+/// Why a command ended without doing its work, in human words.
+#[derive(Debug)]
+pub(super) struct Failure {
+    message: String,
+    code: u8,
+}
+
+impl Failure {
+    /// A usage or operational error: exit status 2.
+    pub fn new(message: impl Display) -> Self {
+        Self { message: message.to_string(), code: 2 }
+    }
+
+    pub fn code(&self) -> u8 {
+        self.code
+    }
+
+    pub fn print(&self) {
+        let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+        let mut stderr = anstream::stderr().lock();
+        let _ = writeln!(stderr, "kpmo: {style}error:{style:#} {}", self.message);
+    }
+}
+
+impl From<tonic::Status> for Failure {
+    fn from(status: tonic::Status) -> Self {
+        let refused = matches!(
+            status.code(),
+            Code::FailedPrecondition | Code::AlreadyExists | Code::Aborted | Code::PermissionDenied
+        );
+        let message = match status.code() {
+            Code::Unavailable | Code::Cancelled | Code::Unknown if status.message().is_empty() => {
+                "the governor went away in the middle of the call; try again".to_owned()
+            }
+            _ => status.message().to_owned(),
+        };
+        Self { message, code: if refused { 1 } else { 2 } }
+    }
+}
+
+macro_rules! operational {
+    ($($error:ty),+) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::new(error)
+            }
+        }
+    )+};
+}
+
+operational!(HomeError, ConnectError, StartError, DaemonError, PathError, std::io::Error);

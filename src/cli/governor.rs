@@ -1,0 +1,157 @@
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{
+    Context, FINDINGS, FINE, Failure,
+    args::{Force, Governor},
+    show::{print, print_json},
+};
+use crate::{
+    client::Endpoint,
+    daemon::{self, Mode},
+    fs::{FileLock, shown, shown_bytes},
+    generated::kanban::{
+        ShutdownRequest, StatusRequest, StatusResponse, governor_client::GovernorClient,
+    },
+};
+
+/// Longest that a governor takes to end: its drain, and some.
+const END: Duration = Duration::from_secs(12);
+
+pub(super) fn run(context: &Context, command: &Governor) -> Result<u8, Failure> {
+    match command {
+        Governor::Run { detached, daemon } => {
+            let mode = match (detached, daemon) {
+                (true, _) => Mode::Detach,
+                (_, true) => Mode::Detached,
+                _ => Mode::Foreground,
+            };
+            daemon::run(&context.home, mode)?;
+            Ok(FINE)
+        }
+        Governor::Start => start(context),
+        Governor::Stop(force) => {
+            let stopped = stop(context, *force)?;
+            if context.json {
+                print_json(&json!({ "stopped": stopped }));
+            } else {
+                print(if stopped { "stopped\n" } else { "not running\n" });
+            }
+            Ok(FINE)
+        }
+        Governor::Restart(force) => {
+            stop(context, *force)?;
+            start(context)
+        }
+        Governor::Status => status(context),
+    }
+}
+
+fn start(context: &Context) -> Result<u8, Failure> {
+    let now = context.block_on(async {
+        let connection = context.governor().await?;
+        Ok::<_, Failure>(GovernorClient::new(connection).status(StatusRequest {}).await?.into_inner())
+    })?;
+    show(context, &now);
+    Ok(FINE)
+}
+
+/// Ends the governor; false: there was none. Returns when its lock is free.
+pub(super) fn stop(context: &Context, force: Force) -> Result<bool, Failure> {
+    let lock = context.home.governor_lock();
+    let asked = context.block_on(async {
+        let Some(connection) = context.running().await? else { return Ok(false) };
+        GovernorClient::new(connection).shutdown(ShutdownRequest {}).await?;
+        Ok::<_, Failure>(true)
+    });
+    let asked = match asked {
+        Ok(asked) => asked,
+        Err(_) if force.force => kill(context)?,
+        Err(failure) => return Err(failure),
+    };
+    // One that is starting, or does not listen any more, still has the lock.
+    if !asked && (!lock.exists() || FileLock::try_acquire(&lock)?.is_some()) {
+        return Ok(false);
+    }
+    if !asked && force.force {
+        kill(context)?;
+    }
+    match FileLock::acquire_within(&lock, END)? {
+        Some(_) => Ok(true),
+        None => Err(Failure::new(
+            "the governor does not end; `kpmo governor stop --force` kills it, and nothing that was acknowledged is lost",
+        )),
+    }
+}
+
+/// Kills the process of the endpoint record, if it still is the governor.
+fn kill(context: &Context) -> Result<bool, Failure> {
+    let held = FileLock::try_acquire(&context.home.governor_lock())?.is_none();
+    let Some(endpoint) = Endpoint::read(&context.home).filter(|_| held) else { return Ok(false) };
+    let Some(pid) = i32::try_from(endpoint.pid).ok().and_then(rustix::process::Pid::from_raw) else {
+        return Ok(false);
+    };
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL)
+        .map_err(|error| Failure::new(format!("cannot end process {}: {error}", endpoint.pid)))?;
+    let deadline = Instant::now() + END;
+    while FileLock::try_acquire(&context.home.governor_lock())?.is_none() {
+        if Instant::now() > deadline {
+            return Err(Failure::new(format!("process {} does not end", endpoint.pid)));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(true)
+}
+
+fn status(context: &Context) -> Result<u8, Failure> {
+    let now = context.block_on(async {
+        let Some(connection) = context.running().await? else { return Ok::<_, Failure>(None) };
+        Ok(Some(GovernorClient::new(connection).status(StatusRequest {}).await?.into_inner()))
+    })?;
+    let Some(now) = now else {
+        let socket = context.socket()?;
+        if context.json {
+            print_json(&json!({
+                "running": false, "pid": null, "version": null,
+                "socket": socket.to_string_lossy(), "uptime_s": null,
+            }));
+        } else {
+            print(&format!(
+                "not running (socket {}); `kpmo governor start` starts it, and so does any hook\n",
+                shown(&socket)
+            ));
+        }
+        return Ok(FINDINGS);
+    };
+    show(context, &now);
+    Ok(if now.problems.is_empty() { FINE } else { FINDINGS })
+}
+
+fn show(context: &Context, now: &StatusResponse) {
+    let uptime = now.uptime.as_ref().map_or(0, |uptime| uptime.seconds);
+    if context.json {
+        print_json(&json!({
+            "running": true, "pid": now.pid, "version": now.version,
+            "socket": String::from_utf8_lossy(&now.socket), "uptime_s": uptime,
+            "repos": now.repos, "ledger_seq": now.ledger_seq, "problems": now.problems,
+            "state_dir": String::from_utf8_lossy(&now.state_dir),
+            "config_dir": String::from_utf8_lossy(&now.config_dir),
+        }));
+        return;
+    }
+    let mut text = format!(
+        "running: pid {}, version {}, up {uptime} s, {} repositories, {} events\nsocket  {}\nconfig  {}\nstate   {}\n",
+        now.pid,
+        now.version,
+        now.repos,
+        now.ledger_seq,
+        shown_bytes(&now.socket),
+        shown_bytes(&now.config_dir),
+        shown_bytes(&now.state_dir),
+    );
+    for problem in &now.problems {
+        text.push_str(&format!("problem: {problem}\n"));
+    }
+    print(&text);
+}

@@ -1,0 +1,59 @@
+//! The command line: parse, call the governor, print. One file a command.
+
+mod args;
+mod context;
+mod down;
+mod events;
+mod failure;
+mod governor;
+mod hooks;
+mod ledger;
+mod names;
+mod programs;
+mod repo;
+mod scan;
+mod show;
+mod status;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Command};
+use context::Context;
+use failure::Failure;
+
+/// Exit status: all is well.
+const FINE: u8 = 0;
+/// Exit status: findings, or a refused operation.
+const FINDINGS: u8 = 1;
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    arguments.color.write_global();
+    match run(arguments) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            failure.print();
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<u8, Failure> {
+    let context = Context::new(arguments.home.as_deref(), arguments.json)?;
+    match arguments.command {
+        Command::Up(options) => up::run(&context, &options),
+        Command::Down(options) => down::run(&context, &options),
+        Command::Status(options) => status::run(&context, &options.repos),
+        Command::Repo(command) => repo::run(&context, command),
+        Command::Scan(options) => scan::run(&context, &options),
+        Command::InstallHooks(options) => hooks::install(&context, &options),
+        Command::UninstallHooks(options) => hooks::uninstall(&context, &options),
+        Command::Events(options) => events::run(&context, &options),
+        Command::Ledger(command) => ledger::run(&context, &command),
+        Command::Governor(command) => governor::run(&context, &command),
+    }
+}

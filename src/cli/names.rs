@@ -1,0 +1,50 @@
+//! The contract's words as `repos.yml`, git and scripts spell them.
+
+use crate::generated::{kanban, probe};
+
+pub(super) fn status(status: kanban::RepoStatus) -> &'static str {
+    match status {
+        kanban::RepoStatus::Archived => "archived",
+        kanban::RepoStatus::OfflineOnly => "offline-only",
+        _ => "active",
+    }
+}
+
+pub(super) fn stage(stage: kanban::Stage) -> &'static str {
+    match stage {
+        kanban::Stage::Staging => "staging",
+        kanban::Stage::Prod => "prod",
+        _ => "dev",
+    }
+}
+
+/// `None`: the hooks could not be looked at.
+pub(super) fn hooks(state: kanban::HooksState) -> Option<&'static str> {
+    match state {
+        kanban::HooksState::Ok => Some("ok"),
+        kanban::HooksState::Missing => Some("missing"),
+        kanban::HooksState::Partial => Some("partial"),
+        kanban::HooksState::Foreign => Some("foreign"),
+        kanban::HooksState::Unspecified => None,
+    }
+}
+
+pub(super) fn repo_kind(kind: probe::RepoKind) -> &'static str {
+    match kind {
+        probe::RepoKind::Bare => "bare",
+        probe::RepoKind::Linked => "linked",
+        probe::RepoKind::Submodule => "submodule",
+        probe::RepoKind::Nested => "nested",
+        _ => "worktree",
+    }
+}
+
+/// `EVENT_KIND_HEAD_MOVED` is `head-moved` to people, and so on.
+pub(super) fn plain(name: &str, prefix: &str) -> String {
+    name.trim_start_matches(prefix).to_lowercase().replace('_', "-")
+}
+
+/// The reverse of [`plain`].
+pub(super) fn formal(name: &str, prefix: &str) -> String {
+    format!("{prefix}{}", name.to_uppercase().replace('-', "_"))
+}

@@ -1,0 +1,175 @@
+use serde_json::{Map, Value, json};
+
+use super::{
+    Context, FINE, Failure,
+    args::{Repo, RepoAdd, RepoRemove},
+    context::absolute,
+    hooks::describe,
+    names,
+    show::{self, note, print, print_json, put_path, table},
+};
+use crate::{
+    fs::bytes_of,
+    generated::kanban::{
+        self, AddRepoRequest, ListReposRequest, RemoveRepoRequest, repo_registry_client::RepoRegistryClient,
+    },
+};
+
+pub(super) fn run(context: &Context, command: Repo) -> Result<u8, Failure> {
+    match command {
+        Repo::Add(options) => add(context, options),
+        Repo::List(options) => list(context, options.repos, false),
+        Repo::Show { repo } => list(context, vec![repo], true),
+        Repo::Remove(options) => remove(context, options),
+    }
+}
+
+/// Selectors for the governor: a relative path means the caller's directory.
+pub(super) fn selectors(given: &[String]) -> Result<Vec<String>, Failure> {
+    let is_path = |text: &str| text == "." || text == ".." || text.starts_with("./") || text.starts_with("../");
+    given
+        .iter()
+        .map(|text| {
+            if !is_path(text) {
+                return Ok(text.clone());
+            }
+            let path = std::fs::canonicalize(text).map_err(|e| Failure::new(format!("{text}: {e}")))?;
+            Ok(path.to_string_lossy().into_owned())
+        })
+        .collect()
+}
+
+/// A repository with every field of the registry.
+pub(super) fn as_json(repo: &kanban::Repo) -> Map<String, Value> {
+    let given = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
+    let mut object = Map::new();
+    object.insert("id".into(), given(&repo.id));
+    object.insert("name".into(), json!(repo.name));
+    put_path(&mut object, "local_path", &repo.local_path);
+    for (key, text) in [
+        ("remote_url", &repo.remote_url),
+        ("default_branch", &repo.default_branch),
+        ("env_template", &repo.env_template),
+        ("gitignore_profile", &repo.gitignore_profile),
+        ("role", &repo.role),
+    ] {
+        object.insert(key.into(), given(text));
+    }
+    object.insert("status".into(), json!(names::status(repo.status())));
+    object.insert("stage".into(), json!(names::stage(repo.stage())));
+    object.insert("tags".into(), json!(repo.tags));
+    object.insert("verify".into(), json!(repo.verify));
+    object
+}
+
+fn add(context: &Context, options: RepoAdd) -> Result<u8, Failure> {
+    let request = AddRepoRequest {
+        path: bytes_of(&absolute(&options.path)?),
+        name: options.name.unwrap_or_default(),
+        skip_hooks: options.no_hooks,
+        dry_run: options.dry_run,
+        base_version: String::new(),
+    };
+    let added = context.block_on(async {
+        let mut client = RepoRegistryClient::new(context.governor().await?);
+        Ok::<_, Failure>(client.add_repo(request).await?.into_inner())
+    })?;
+    for warning in &added.warnings {
+        note(&format!("kpmo: warning: {warning}"));
+    }
+    let repo = added.repo.unwrap_or_default();
+    if context.json {
+        print_json(&json!({ "repos": [as_json(&repo)], "created": added.created, "dry_run": options.dry_run }));
+        return Ok(FINE);
+    }
+    let what = match (added.created, options.dry_run) {
+        (true, false) => "added",
+        (true, true) => "would add",
+        (false, _) => "already registered:",
+    };
+    let mut text = format!("{what} {} ({})\n", repo.name, show::path(&repo.local_path));
+    for change in &added.hook_changes {
+        text.push_str(&describe(change));
+    }
+    print(&text);
+    Ok(FINE)
+}
+
+fn remove(context: &Context, options: RepoRemove) -> Result<u8, Failure> {
+    let request = RemoveRepoRequest {
+        selector: selectors(&[options.repo])?.swap_remove(0),
+        keep_hooks: options.keep_hooks,
+        dry_run: options.dry_run,
+        base_version: String::new(),
+    };
+    let removed = context.block_on(async {
+        let mut client = RepoRegistryClient::new(context.governor().await?);
+        Ok::<_, Failure>(client.remove_repo(request).await?.into_inner())
+    })?;
+    let repo = removed.repo.unwrap_or_default();
+    if context.json {
+        print_json(&json!({ "repos": [as_json(&repo)], "dry_run": options.dry_run }));
+        return Ok(FINE);
+    }
+    let what = if options.dry_run { "would remove" } else { "removed" };
+    let mut text = format!("{what} {} ({})\n", repo.name, show::path(&repo.local_path));
+    for change in &removed.hook_changes {
+        text.push_str(&describe(change));
+    }
+    print(&text);
+    Ok(FINE)
+}
+
+fn list(context: &Context, repos: Vec<String>, whole: bool) -> Result<u8, Failure> {
+    let request = ListReposRequest { selectors: selectors(&repos)? };
+    let answer = context.block_on(async {
+        let mut client = RepoRegistryClient::new(context.governor().await?);
+        Ok::<_, Failure>(client.list_repos(request).await?.into_inner())
+    })?;
+    if !answer.registry_error.is_empty() {
+        note(&format!("kpmo: warning: the last good registry is shown: {}", answer.registry_error));
+    }
+    if context.json {
+        let repos: Vec<_> = answer.repos.iter().map(as_json).collect();
+        print_json(&json!({ "repos": repos }));
+    } else if whole {
+        for repo in &answer.repos {
+            print(&details(repo));
+        }
+    } else if answer.repos.is_empty() {
+        note("no repository is registered yet; `kpmo up` finds them, `kpmo repo add PATH` adds one");
+    } else {
+        let rows = answer
+            .repos
+            .iter()
+            .map(|repo| {
+                vec![
+                    repo.name.clone(),
+                    names::status(repo.status()).to_owned(),
+                    names::stage(repo.stage()).to_owned(),
+                    show::path(&repo.local_path),
+                    repo.remote_url.clone(),
+                ]
+            })
+            .collect();
+        print(&table(&["NAME", "STATUS", "STAGE", "PATH", "REMOTE"], rows));
+    }
+    Ok(FINE)
+}
+
+fn details(repo: &kanban::Repo) -> String {
+    let mut text = String::new();
+    for (key, value) in as_json(repo) {
+        let value = match value {
+            Value::Null => "-".to_owned(),
+            Value::String(text) => text,
+            Value::Array(items) if items.is_empty() => "-".to_owned(),
+            Value::Array(items) => {
+                items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+            }
+            other => other.to_string(),
+        };
+        text.push_str(&format!("{key:<18} {value}\n"));
+    }
+    text
+}

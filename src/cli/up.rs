@@ -1,0 +1,173 @@
+use std::{
+    io::{BufRead, IsTerminal},
+    ops::ControlFlow,
+    path::PathBuf,
+    sync::Mutex,
+};
+
+use serde_json::json;
+
+use super::{
+    Context, FINDINGS, FINE, Failure,
+    args::{Force, Up},
+    governor, programs,
+    scan::roots,
+    show::{self, note, print, print_json, progress},
+    status,
+};
+use crate::{
+    daemon,
+    fs::{Change, DryRun, RealWriter, bytes_of, shown, shown_bytes},
+    generated::kanban::{AddRepoRequest, repo_registry_client::RepoRegistryClient},
+    policy::load_settings,
+    probe::{RepoKind, TrackOptions, Tracked, track},
+};
+
+/// What `kpmo up` is about to do.
+struct Plan {
+    /// Repositories, each by its path.
+    repos: Vec<PathBuf>,
+    /// Directories that could not be searched.
+    warnings: Vec<(PathBuf, String)>,
+}
+
+pub(super) fn run(context: &Context, options: &Up) -> Result<u8, Failure> {
+    let roots = roots(&options.roots)?;
+    let asks = options.roots.is_empty() && !options.yes && !options.dry_run;
+    if asks && !std::io::stdin().is_terminal() {
+        return Err(Failure::new(format!(
+            "without a ROOT `kpmo up` searches {} and installs hooks in every repository there; \
+             to agree without a terminal add --yes, to see the plan --dry-run",
+            shown(&roots[0])
+        )));
+    }
+    for root in &roots {
+        if !root.is_dir() {
+            return Err(Failure::new(format!("{} is no directory to search", shown(root))));
+        }
+    }
+    let plan = plan(context, &roots);
+    if options.dry_run {
+        return dry_run(context, &plan);
+    }
+    if asks {
+        tell(context, &plan);
+        if !agreed()? {
+            note("nothing was done");
+            return Ok(FINDINGS);
+        }
+    }
+    carry_out(context, &plan)
+}
+
+/// Looks for repositories with nothing but reading: there may be no governor
+/// yet, and in a dry run there must be none.
+fn plan(context: &Context, roots: &[PathBuf]) -> Plan {
+    let settings = load_settings(&context.home.config.join("governor.yml")).unwrap_or_default();
+    let options = TrackOptions {
+        skip: settings.scan.skip.clone(),
+        cross_file_systems: settings.scan.cross_file_systems,
+        ..TrackOptions::default()
+    };
+    let bar = progress(context, None, "repositories found:");
+    let plan = Mutex::new(Plan { repos: Vec::new(), warnings: Vec::new() });
+    track(roots, &options, &|tracked| {
+        let mut plan = plan.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match tracked {
+            // Linked work trees and submodules belong to another repository.
+            Tracked::Found(found) if matches!(found.kind, RepoKind::Linked | RepoKind::Submodule) => {}
+            Tracked::Found(found) => {
+                bar.inc(1);
+                plan.repos.push(found.path);
+            }
+            Tracked::Warning { path, message } => plan.warnings.push((path, message)),
+        }
+        ControlFlow::Continue(())
+    });
+    bar.finish_and_clear();
+    let mut plan = plan.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    plan.repos.sort();
+    plan
+}
+
+fn tell(context: &Context, plan: &Plan) {
+    let mut text = format!("kpmo up would use these places:\n  config {}\n  state  {}\n", shown(&context.home.config), shown(&context.home.state));
+    text.push_str(&format!("and register, and install hooks in, {} repositories:\n", plan.repos.len()));
+    for repo in &plan.repos {
+        text.push_str(&format!("  {}\n", show::path(&bytes_of(repo))));
+    }
+    text.push_str("No tracked file is changed; `kpmo down` takes the hooks away again.\n");
+    print(&text);
+}
+
+fn agreed() -> Result<bool, Failure> {
+    note("Go on? [y/N]");
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+fn dry_run(context: &Context, plan: &Plan) -> Result<u8, Failure> {
+    let writer = DryRun::default();
+    daemon::prepare(&context.home, &writer)?;
+    programs::install(&context.home, &writer)?;
+    let creates: Vec<String> = writer
+        .changes()
+        .iter()
+        .filter_map(|change| match change {
+            Change::CreateDir(path) | Change::Write(path, _) => Some(shown(path)),
+            _ => None,
+        })
+        .collect();
+    if context.json {
+        let repos: Vec<String> = plan.repos.iter().map(|repo| shown(repo)).collect();
+        print_json(&json!({ "dry_run": true, "would_create": creates, "would_register": repos }));
+        return Ok(FINE);
+    }
+    tell(context, plan);
+    if !creates.is_empty() {
+        print(&format!("It would create:\n  {}\n", creates.join("\n  ")));
+    }
+    Ok(FINE)
+}
+
+fn carry_out(context: &Context, plan: &Plan) -> Result<u8, Failure> {
+    daemon::prepare(&context.home, &RealWriter)?;
+    if programs::install(&context.home, &RealWriter)? {
+        // What runs is the program from before.
+        governor::stop(context, Force { force: false })?;
+    }
+    let mut failed = 0;
+    let states = context.block_on(async {
+        let connection = context.governor().await?;
+        let mut client = RepoRegistryClient::new(connection.clone());
+        let bar = progress(context, Some(plan.repos.len() as u64), "registering");
+        for path in &plan.repos {
+            let request = AddRepoRequest { path: bytes_of(path), ..AddRepoRequest::default() };
+            match client.add_repo(request).await {
+                Ok(added) => {
+                    for warning in added.into_inner().warnings {
+                        failed += 1;
+                        bar.suspend(|| note(&format!("kpmo: warning: {}: {warning}", shown(path))));
+                    }
+                }
+                Err(status) => {
+                    failed += 1;
+                    bar.suspend(|| note(&format!("kpmo: warning: {}", status.message())));
+                }
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        status::fleet(context, connection, Vec::new()).await
+    })?;
+    for (path, message) in plan.warnings.iter().take(5) {
+        note(&format!("kpmo: warning: {}: {message}", shown_bytes(&bytes_of(path))));
+    }
+    if plan.warnings.len() > 5 {
+        let left = plan.warnings.len() - 5;
+        note(&format!("kpmo: warning: and {left} more directories (`kpmo scan --json` lists them)"));
+    }
+    status::show_fleet(context, &states);
+    Ok(if failed == 0 { FINE } else { FINDINGS })
+}

@@ -1,0 +1,81 @@
+use std::{
+    fs, io,
+    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio_stream::{Stream, StreamExt, wrappers::UnixListenerStream};
+
+use super::{DaemonError, places::private_directory};
+use crate::{
+    client::{Endpoint, HomeError},
+    fs::{IoContext, RealWriter, Writer},
+};
+
+/// The bound socket, and how to tell that it is still the one at its path.
+pub(super) struct Socket {
+    listener: std::os::unix::net::UnixListener,
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+/// Binds the governor's socket. Called under the governor's lock: a socket that
+/// nobody answers on is then a dead governor's, and is replaced. Anything else
+/// in its place is left alone and named.
+pub(super) fn bind(path: &Path) -> Result<Socket, DaemonError> {
+    let bind_error = |source| DaemonError::Bind { path: path.into(), source };
+    let directory = path.parent().ok_or_else(|| HomeError::NotAbsolute(path.into()))?;
+    RealWriter.create_dir_all(directory, 0o700)?;
+    private_directory(directory)?;
+    if Endpoint::socket_is_there(path)? {
+        match std::os::unix::net::UnixStream::connect(path) {
+            Ok(_) => return Err(DaemonError::SocketInUse { path: path.into() }),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => RealWriter.remove(path)?,
+            Err(error) => return Err(bind_error(error)),
+        }
+    }
+    let listener = std::os::unix::net::UnixListener::bind(path).map_err(bind_error)?;
+    // Nobody else can get into the directory, so nobody was there before this.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).at("set the mode of", path)?;
+    listener.set_nonblocking(true).map_err(bind_error)?;
+    let meta = fs::symlink_metadata(path).at("look at", path)?;
+    Ok(Socket { listener, path: path.into(), identity: (meta.dev(), meta.ino()) })
+}
+
+impl Socket {
+    /// Connections of our own user; everybody else's are closed unheard.
+    pub(super) fn accepting(
+        &self,
+    ) -> io::Result<impl Stream<Item = io::Result<UnixStream>> + Send + use<>> {
+        let uid = rustix::process::getuid().as_raw();
+        let listener = UnixListener::from_std(self.listener.try_clone()?)?;
+        Ok(UnixListenerStream::new(listener).filter_map(move |connection| {
+            let accepted = connection.and_then(|stream| Ok((stream.peer_cred()?.uid(), stream)));
+            match accepted {
+                Ok((peer, stream)) if peer == uid => Some(Ok(stream)),
+                Ok((peer, _)) => {
+                    tracing::warn!(peer, "a connection of another user was closed");
+                    None
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    None
+                }
+            }
+        }))
+    }
+
+    /// Whether the path still leads here.
+    pub(super) fn is_still_ours(&self) -> bool {
+        fs::symlink_metadata(&self.path)
+            .is_ok_and(|meta| meta.file_type().is_socket() && (meta.dev(), meta.ino()) == self.identity)
+    }
+
+    /// Removes the socket, unless somebody has put another in its place.
+    pub(super) fn remove(&self) {
+        if self.is_still_ours() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

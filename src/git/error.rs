@@ -1,0 +1,46 @@
+use std::path::PathBuf;
+
+use crate::fs::PathError;
+
+/// What git, or the way to it, refused.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// There is no git repository there.
+    #[error("{} is not in a git repository", path.display())]
+    NotARepository {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// git does not trust a repository of another user.
+    #[error("{} belongs to another user, and git refuses it; to trust it run: git config --global --add safe.directory '{}'", path.display(), path.display())]
+    Owner {
+        /// The repository.
+        path: PathBuf,
+    },
+    /// libgit2 failed.
+    #[error("cannot {what} in {}: {message}", path.display())]
+    Library {
+        /// What was being done.
+        what: &'static str,
+        /// The repository.
+        path: PathBuf,
+        /// What libgit2 said.
+        message: String,
+    },
+    /// The git program failed.
+    #[error("`git {command}` failed in {}: {message}", path.display())]
+    Program {
+        /// The subcommand.
+        command: String,
+        /// The repository.
+        path: PathBuf,
+        /// The last line that git said.
+        message: String,
+    },
+    /// There is no git program.
+    #[error("cannot run git: {0}; is it installed, and on PATH?")]
+    NoGit(std::io::Error),
+    /// A file of the repository can't be read.
+    #[error(transparent)]
+    Io(#[from] PathError),
+}

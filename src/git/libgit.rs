@@ -1,0 +1,187 @@
+use std::path::{Path, PathBuf};
+
+use git2::{DiffOptions, ErrorClass, ErrorCode, Index, Odb, Oid, Repository, Sort};
+
+use super::{
+    Commit, Delta, GitError, Head, Location, Objects, RawChange,
+    hashes::{empty_tree, known},
+};
+
+/// A repository as libgit2 reads it.
+pub(super) struct Library {
+    repo: Repository,
+    path: PathBuf,
+}
+
+impl Library {
+    /// `None`: this repository is beyond libgit2, ask the program.
+    pub(super) fn open(location: &Location) -> Result<Option<Self>, GitError> {
+        if location.git_dir.join("sharedindex").exists() || beyond(location) {
+            return Ok(None);
+        }
+        match Repository::open(&location.git_dir) {
+            Ok(repo) => Ok(Some(Self { repo, path: location.git_dir.clone() })),
+            Err(error) if error.code() == ErrorCode::Owner => {
+                Err(GitError::Owner { path: location.directory().into() })
+            }
+            // An extension or a format that it does not know.
+            Err(error) if matches!(error.class(), ErrorClass::Repository | ErrorClass::Config) => Ok(None),
+            Err(error) => Err(failed("open the repository", &location.git_dir, &error)),
+        }
+    }
+
+    fn odb(&self) -> Result<Odb<'_>, GitError> {
+        self.repo.odb().map_err(|e| self.error("open the objects", &e))
+    }
+
+    fn error(&self, what: &'static str, error: &git2::Error) -> GitError {
+        failed(what, &self.path, error)
+    }
+
+    fn oid(&self, id: &str) -> Result<Oid, GitError> {
+        Oid::from_str(id).map_err(|e| self.error("read an object id", &e))
+    }
+
+    fn tree_of(&self, commit: Option<&str>) -> Result<Option<git2::Tree<'_>>, GitError> {
+        let Some(commit) = commit else { return Ok(None) };
+        let commit =
+            self.repo.find_commit(self.oid(commit)?).map_err(|e| self.error("read a commit", &e))?;
+        Ok(Some(commit.tree().map_err(|e| self.error("read a tree", &e))?))
+    }
+
+    fn changes(&self, diff: &git2::Diff<'_>) -> Vec<RawChange> {
+        let mut changes: Vec<RawChange> = diff
+            .deltas()
+            .map(|delta| {
+                let (old, new) = (delta.old_file(), delta.new_file());
+                let path = new.path_bytes().or_else(|| old.path_bytes()).unwrap_or_default().to_vec();
+                let side = |file: &git2::DiffFile<'_>| {
+                    let id = known(&file.id().to_string());
+                    // libgit2 leaves a mode on the side that is not there.
+                    let mode = if id.is_empty() { 0 } else { u32::from(file.mode()) };
+                    (mode, id)
+                };
+                let ((old_mode, old_id), (new_mode, new_id)) = (side(&old), side(&new));
+                RawChange { path, old_mode, new_mode, old_id, new_id }
+            })
+            .collect();
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        changes
+    }
+}
+
+impl Objects for Library {
+    fn head(&self) -> Result<Head, GitError> {
+        let reference =
+            self.repo.find_reference("HEAD").map_err(|e| self.error("read HEAD", &e))?;
+        let branch = reference
+            .symbolic_target()
+            .ok()
+            .flatten()
+            .map(|target| target.strip_prefix("refs/heads/").unwrap_or(target).to_owned());
+        match reference.resolve() {
+            Ok(resolved) => Ok(Head { branch, commit: resolved.target().map(|id| id.to_string()) }),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(Head { branch, commit: None }),
+            Err(error) => Err(self.error("resolve HEAD", &error)),
+        }
+    }
+
+    fn staged(&self, index: Option<&Path>) -> Result<Delta, GitError> {
+        let ordinary = self.path.join("index");
+        let file = index.unwrap_or(&ordinary);
+        let mut index = Index::open(file).map_err(|e| self.error("read the index", &e))?;
+        let head = self.head()?.commit;
+        let base = self.tree_of(head.as_deref())?;
+        let diff = self
+            .repo
+            .diff_tree_to_index(base.as_ref(), Some(&index), Some(&mut options()))
+            .map_err(|e| self.error("compare the index", &e))?;
+        // git has the tree's id in the index already, and then nothing is
+        // computed; where it has not, what would be written stays in memory.
+        let odb = self.odb()?;
+        let _in_memory =
+            odb.add_new_mempack_backend(1000).map_err(|e| self.error("open the objects", &e))?;
+        let tree = index.write_tree_to(&self.repo).map_err(|e| self.error("compute the tree", &e))?;
+        Ok(Delta {
+            base_tree: base.map_or_else(|| empty_tree(40).to_owned(), |tree| tree.id().to_string()),
+            tree: tree.to_string(),
+            changes: self.changes(&diff),
+        })
+    }
+
+    fn commit(&self, id: &str) -> Result<Commit, GitError> {
+        let commit =
+            self.repo.find_commit(self.oid(id)?).map_err(|e| self.error("read a commit", &e))?;
+        Ok(Commit {
+            id: commit.id().to_string(),
+            tree: commit.tree_id().to_string(),
+            parents: commit.parent_ids().map(|id| id.to_string()).collect(),
+        })
+    }
+
+    fn between(&self, base: Option<&str>, commit: &str) -> Result<Delta, GitError> {
+        let (base, tree) = (self.tree_of(base)?, self.tree_of(Some(commit))?);
+        let diff = self
+            .repo
+            .diff_tree_to_tree(base.as_ref(), tree.as_ref(), Some(&mut options()))
+            .map_err(|e| self.error("compare two trees", &e))?;
+        let id = |tree: Option<git2::Tree<'_>>| {
+            tree.map_or_else(|| empty_tree(40).to_owned(), |tree| tree.id().to_string())
+        };
+        Ok(Delta { changes: self.changes(&diff), base_tree: id(base), tree: id(tree) })
+    }
+
+    fn size(&self, id: &str) -> Result<u64, GitError> {
+        let (size, _) =
+            self.odb()?.read_header(self.oid(id)?).map_err(|e| self.error("read a blob's size", &e))?;
+        Ok(size as u64)
+    }
+
+    fn blob(&self, id: &str) -> Result<Vec<u8>, GitError> {
+        let blob = self.repo.find_blob(self.oid(id)?).map_err(|e| self.error("read a blob", &e))?;
+        Ok(blob.content().to_vec())
+    }
+
+    fn new_commits(
+        &self,
+        tip: &str,
+        seen: &[String],
+        remote: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, GitError> {
+        let failed = |e| self.error("walk the history", &e);
+        let mut walk = self.repo.revwalk().map_err(failed)?;
+        walk.set_sorting(Sort::TOPOLOGICAL).map_err(failed)?;
+        walk.push(self.oid(tip)?).map_err(failed)?;
+        for id in seen {
+            let id = self.oid(id)?;
+            // What the other side has may never have been fetched here.
+            if self.repo.find_commit(id).is_ok() {
+                walk.hide(id).map_err(failed)?;
+            }
+        }
+        if let Some(remote) = remote {
+            walk.hide_glob(&format!("refs/remotes/{remote}/*")).map_err(failed)?;
+        }
+        walk.take(limit).map(|id| id.map(|id| id.to_string()).map_err(failed)).collect()
+    }
+}
+
+/// Repositories that libgit2 opens and then misreads.
+fn beyond(location: &Location) -> bool {
+    let config = std::fs::read(location.common_dir.join("config")).unwrap_or_default();
+    let config = config.to_ascii_lowercase();
+    let says = |word: &[u8]| config.windows(word.len()).any(|part| part == word);
+    // A look that is too careful costs a process, never a wrong verdict.
+    says(b"objectformat") || says(b"refstorage") || says(b"splitindex") || says(b"sparse")
+}
+
+fn options() -> DiffOptions {
+    let mut options = DiffOptions::new();
+    options.include_typechange(true).skip_binary_check(true).context_lines(0);
+    options
+}
+
+fn failed(what: &'static str, path: &Path, error: &git2::Error) -> GitError {
+    GitError::Library { what, path: path.into(), message: error.message().to_owned() }
+}

@@ -1,0 +1,114 @@
+//! What kpmo needs from git: one seam over libgit2 and the git program.
+//!
+//! A hook's verdict needs the index, two trees and a few blobs within a
+//! millisecond, which libgit2 gives without starting a process. What libgit2
+//! can't open (SHA-256 object ids, reftable, split and sparse indexes) goes to
+//! the git program, slower and always right. Everything that is not on a hook's
+//! path asks the program alone, so that git itself is what decides.
+//!
+//! Object ids are hexadecimal strings here: 40 digits or 64.
+
+mod error;
+mod hashes;
+mod libgit;
+mod locate;
+mod program;
+mod survey;
+
+pub use error::GitError;
+pub use hashes::empty_tree_like;
+pub use locate::{Location, Surroundings, absolute};
+pub use program::Git;
+pub use survey::{HooksPath, Profile, WorkState, hooks_path, profile, set_hooks_path, work_state};
+
+use std::path::Path;
+
+/// One path that differs between two trees, or between a tree and the index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawChange {
+    /// Path in the repository, `/` between its parts.
+    pub path: Vec<u8>,
+    /// Mode before; 0 if the path was not there.
+    pub old_mode: u32,
+    /// Mode after; 0 if the path is gone.
+    pub new_mode: u32,
+    /// Object before; empty if the path was not there.
+    pub old_id: String,
+    /// Object after; empty if the path is gone.
+    pub new_id: String,
+}
+
+/// A tree, what it is compared with, and how they differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delta {
+    /// Id of the tree before; the empty tree's for a first commit.
+    pub base_tree: String,
+    /// Id of the tree after.
+    pub tree: String,
+    /// In order of path.
+    pub changes: Vec<RawChange>,
+}
+
+/// What a commit says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Its id.
+    pub id: String,
+    /// Its tree.
+    pub tree: String,
+    /// Its parents, first parent first.
+    pub parents: Vec<String>,
+}
+
+/// Where HEAD points.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Head {
+    /// Short branch name; `None` if HEAD is detached.
+    pub branch: Option<String>,
+    /// Commit; `None` if the branch has none yet.
+    pub commit: Option<String>,
+}
+
+/// Reading access to one repository's objects.
+///
+/// Nothing is ever written to the repository: no index refresh, no object.
+pub trait Objects {
+    /// Where HEAD points.
+    fn head(&self) -> Result<Head, GitError>;
+    /// The index against HEAD's tree; `index` is the file that git is
+    /// committing from, absolute, or `None` for the ordinary one.
+    fn staged(&self, index: Option<&Path>) -> Result<Delta, GitError>;
+    /// One commit.
+    fn commit(&self, id: &str) -> Result<Commit, GitError>;
+    /// How two commits' trees differ; `None` as base: the empty tree.
+    fn between(&self, base: Option<&str>, commit: &str) -> Result<Delta, GitError>;
+    /// Size of a blob in bytes.
+    fn size(&self, id: &str) -> Result<u64, GitError>;
+    /// Content of a blob.
+    fn blob(&self, id: &str) -> Result<Vec<u8>, GitError>;
+    /// Commits reachable from `tip` and from none of `seen` nor, where `remote`
+    /// is named, from its tracking branches; newest first, at most `limit`.
+    fn new_commits(
+        &self,
+        tip: &str,
+        seen: &[String],
+        remote: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, GitError>;
+}
+
+/// Opens a repository's objects, by libgit2 if it can.
+pub fn open(git: &Git, location: &Location) -> Result<Box<dyn Objects>, GitError> {
+    match libgit::Library::open(location)? {
+        Some(library) => Ok(Box::new(library)),
+        None => Ok(Box::new(program::ProgramObjects::open(git.clone(), location)?)),
+    }
+}
+
+/// Opens a repository's objects by the git program, whatever libgit2 could do.
+pub fn open_by_program(git: &Git, location: &Location) -> Result<Box<dyn Objects>, GitError> {
+    Ok(Box::new(program::ProgramObjects::open(git.clone(), location)?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! What is asked of a repository when nobody is waiting in a hook: by the git
+//! program alone, so that it works for every repository that git can read.
+
+use std::path::PathBuf;
+
+use super::{Git, GitError, Head, Location};
+use crate::fs::path_from;
+
+/// What a repository says of itself when it is onboarded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// URL of `origin`, else of the only remote; it may carry
+    /// credentials.
+    pub remote_url: Option<String>,
+    /// What the remote calls its HEAD, else `init.defaultBranch`'s branch or
+    /// main or master where it exists, else the branch that is checked out.
+    pub default_branch: Option<String>,
+    /// Where HEAD points.
+    pub head: Head,
+}
+
+/// `core.hooksPath` as git resolves it here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HooksPath {
+    /// The value, `~` expanded; relative values are relative to where a hook runs.
+    pub value: PathBuf,
+    /// Set in the repository's own configuration, not inherited.
+    pub local: bool,
+}
+
+/// A work tree at this moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WorkState {
+    /// Where HEAD points.
+    pub head: Head,
+    /// Paths that differ from HEAD, or are untracked and not ignored.
+    pub dirty: u32,
+    /// Commits ahead of and behind the upstream, if there is one.
+    pub ahead_behind: Option<(u32, u32)>,
+}
+
+/// Asks a repository for its [`Profile`].
+pub fn profile(git: &Git, location: &Location) -> Result<Profile, GitError> {
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned();
+    let remotes = text(git.output(location, &["remote"])?);
+    let remotes: Vec<&str> = remotes.lines().collect();
+    let remote = match remotes.as_slice() {
+        [only] => Some(*only),
+        several => several.iter().copied().find(|name| *name == "origin"),
+    };
+    let ask = |args: &[&str]| git.maybe(location, args).map(|answer| answer.map(text));
+    let mut remote_url = None;
+    let mut default_branch = None;
+    if let Some(remote) = remote {
+        // The configured value: `remote get-url` would apply rewriting rules,
+        // which are this machine's and not the repository's.
+        remote_url = ask(&["config", "--get", &format!("remote.{remote}.url")])?;
+        let head = format!("refs/remotes/{remote}/HEAD");
+        default_branch = ask(&["symbolic-ref", "--quiet", &head])?
+            .and_then(|target| Some(target.strip_prefix(&format!("refs/remotes/{remote}/"))?.to_owned()));
+    }
+    let head = Head {
+        branch: ask(&["symbolic-ref", "--quiet", "--short", "HEAD"])?,
+        commit: ask(&["rev-parse", "--quiet", "--verify", "HEAD^{commit}"])?,
+    };
+    if default_branch.is_none() {
+        let configured = ask(&["config", "--get", "init.defaultBranch"])?;
+        for candidate in configured.iter().map(String::as_str).chain(["main", "master"]) {
+            let reference = format!("refs/heads/{candidate}");
+            if ask(&["rev-parse", "--quiet", "--verify", &reference])?.is_some() {
+                default_branch = Some(candidate.to_owned());
+                break;
+            }
+        }
+    }
+    Ok(Profile { remote_url, default_branch: default_branch.or_else(|| head.branch.clone()), head })
+}
+
+/// `core.hooksPath`, if it is set anywhere.
+pub fn hooks_path(git: &Git, location: &Location) -> Result<Option<HooksPath>, GitError> {
+    let args = ["config", "--show-scope", "-z", "--type=path", "--get", "core.hooksPath"];
+    let Some(answer) = git.maybe(location, &args)? else { return Ok(None) };
+    let mut fields = answer.split(|byte| *byte == 0);
+    let (scope, value) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+    Ok(Some(HooksPath { value: path_from(value), local: matches!(scope, b"local" | b"worktree") }))
+}
+
+/// Sets `core.hooksPath` in the repository's own configuration; `None` unsets it.
+pub fn set_hooks_path(git: &Git, location: &Location, value: Option<&std::path::Path>) -> Result<(), GitError> {
+    let mut command = git.at(location);
+    command.args(["config", "--local"]);
+    match value {
+        Some(path) => command.args(["--replace-all", "core.hooksPath"]).arg(path),
+        None => command.args(["--unset-all", "core.hooksPath"]),
+    };
+    let output = command.output().map_err(GitError::NoGit)?;
+    // 5: there was nothing to unset.
+    if output.status.success() || (value.is_none() && output.status.code() == Some(5)) {
+        return Ok(());
+    }
+    Err(GitError::Program {
+        command: "config".into(),
+        path: location.directory().into(),
+        message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    })
+}
+
+/// Asks a work tree for its [`WorkState`]; of a bare repository only HEAD is told.
+pub fn work_state(git: &Git, location: &Location) -> Result<WorkState, GitError> {
+    if location.work_tree.is_none() {
+        return Ok(WorkState { head: profile(git, location)?.head, ..WorkState::default() });
+    }
+    let answer = git.output(location, &["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal"])?;
+    let mut state = WorkState::default();
+    let mut fields = answer.split(|byte| *byte == 0);
+    while let Some(field) = fields.next() {
+        let line = String::from_utf8_lossy(field);
+        if let Some(id) = line.strip_prefix("# branch.oid ") {
+            state.head.commit = (id != "(initial)").then(|| id.to_owned());
+        } else if let Some(name) = line.strip_prefix("# branch.head ") {
+            state.head.branch = (name != "(detached)").then(|| name.to_owned());
+        } else if let Some(counts) = line.strip_prefix("# branch.ab ") {
+            let mut counts = counts.split(' ').map(|count| count[1..].parse().unwrap_or(0));
+            state.ahead_behind = Some((counts.next().unwrap_or(0), counts.next().unwrap_or(0)));
+        } else if let [b'1' | b'2' | b'u' | b'?', b' ', ..] = field {
+            state.dirty += 1;
+            if field[0] == b'2' {
+                // A rename's second path has a field of its own.
+                fields.next();
+            }
+        }
+    }
+    Ok(state)
+}

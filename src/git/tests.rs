@@ -1,0 +1,166 @@
+//! libgit2 and the program must say the same, and what git itself says.
+
+use std::{path::Path, process::Command};
+
+use super::*;
+
+fn git(dir: &Path, args: &[&str]) -> String {
+    let output = Command::new("git")
+        .args(["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"])
+        .args(args)
+        .current_dir(dir)
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_COUNT", "0")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+fn write(dir: &Path, name: &str, text: &str) {
+    let path = dir.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+fn repository(format: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    git(dir.path(), &["init", "-q", &format!("--object-format={format}")]);
+    write(dir.path(), "a.txt", "one\n");
+    write(dir.path(), "dir/b.txt", "two\n");
+    write(dir.path(), "dir/gone.txt", "three\n");
+    git(dir.path(), &["add", "."]);
+    git(dir.path(), &["commit", "-q", "-m", "first"]);
+    dir
+}
+
+fn stage_something(dir: &Path) {
+    write(dir, "a.txt", "one\nmore\n");
+    write(dir, "new/c.txt", "new\n");
+    git(dir, &["rm", "-q", "dir/gone.txt"]);
+    git(dir, &["add", "."]);
+}
+
+#[test]
+fn both_ways_say_the_same_of_the_index() {
+    let dir = repository("sha1");
+    stage_something(dir.path());
+    let location = Location::discover(dir.path()).unwrap();
+    let library = open(&Git::default(), &location).unwrap();
+    let program = open_by_program(&Git::default(), &location).unwrap();
+    let objects_before = git(dir.path(), &["count-objects", "-v"]);
+    let staged = library.staged(None).unwrap();
+    assert_eq!(staged, program.staged(None).unwrap());
+    assert_eq!(git(dir.path(), &["count-objects", "-v"]), objects_before, "nothing may be written");
+    assert_eq!(staged.tree, git(dir.path(), &["write-tree"]));
+    assert_eq!(staged.base_tree, git(dir.path(), &["rev-parse", "HEAD^{tree}"]));
+    let paths: Vec<_> = staged.changes.iter().map(|c| String::from_utf8_lossy(&c.path)).collect();
+    assert_eq!(paths, ["a.txt", "dir/gone.txt", "new/c.txt"]);
+    let new = &staged.changes[2];
+    assert_eq!((new.old_mode, new.new_mode, new.old_id.as_str()), (0, 0o100_644, ""));
+    for objects in [&library, &program] {
+        assert_eq!(objects.blob(&new.new_id).unwrap(), b"new\n");
+        assert_eq!(objects.size(&new.new_id).unwrap(), 4);
+    }
+    assert_eq!(library.head().unwrap(), program.head().unwrap());
+}
+
+#[test]
+fn a_sha256_repository_is_read_by_the_program() {
+    let dir = repository("sha256");
+    stage_something(dir.path());
+    let location = Location::discover(dir.path()).unwrap();
+    let objects = open(&Git::default(), &location).unwrap();
+    let staged = objects.staged(None).unwrap();
+    assert_eq!(staged.tree.len(), 64);
+    assert_eq!(staged.tree, git(dir.path(), &["write-tree"]));
+    assert_eq!(objects.blob(&staged.changes[0].new_id).unwrap(), b"one\nmore\n");
+}
+
+#[test]
+fn a_first_commit_is_compared_with_nothing() {
+    for format in ["sha1", "sha256"] {
+        let dir = tempfile::tempdir().unwrap();
+        git(dir.path(), &["init", "-q", &format!("--object-format={format}")]);
+        write(dir.path(), "a.txt", "one\n");
+        git(dir.path(), &["add", "."]);
+        let location = Location::discover(dir.path()).unwrap();
+        let objects = open(&Git::default(), &location).unwrap();
+        let staged = objects.staged(None).unwrap();
+        assert_eq!(staged.base_tree, git(dir.path(), &["hash-object", "-t", "tree", "/dev/null"]));
+        assert_eq!(staged.changes.len(), 1);
+        assert_eq!(objects.head().unwrap(), Head { branch: Some("main".into()), commit: None });
+    }
+}
+
+#[test]
+fn split_and_sparse_indexes_are_read_by_the_program() {
+    let dir = repository("sha1");
+    git(dir.path(), &["config", "core.splitIndex", "true"]);
+    git(dir.path(), &["update-index", "--split-index"]);
+    stage_something(dir.path());
+    let location = Location::discover(dir.path()).unwrap();
+    let staged = open(&Git::default(), &location).unwrap().staged(None).unwrap();
+    assert_eq!(staged.tree, git(dir.path(), &["write-tree"]));
+    assert_eq!(staged.changes.len(), 3);
+}
+
+#[test]
+fn commits_and_histories_agree() {
+    let dir = repository("sha1");
+    stage_something(dir.path());
+    git(dir.path(), &["commit", "-q", "-m", "second"]);
+    let location = Location::discover(dir.path()).unwrap();
+    let library = open(&Git::default(), &location).unwrap();
+    let program = open_by_program(&Git::default(), &location).unwrap();
+    let (first, second) =
+        (git(dir.path(), &["rev-parse", "HEAD~"]), git(dir.path(), &["rev-parse", "HEAD"]));
+    for objects in [&library, &program] {
+        let commit = objects.commit(&second).unwrap();
+        assert_eq!(commit.parents, std::slice::from_ref(&first));
+        assert_eq!(objects.between(Some(&first), &second).unwrap().changes.len(), 3);
+        assert_eq!(objects.between(None, &first).unwrap().changes.len(), 3);
+        let fresh = objects.new_commits(&second, std::slice::from_ref(&first), None, 10).unwrap();
+        assert_eq!(fresh, std::slice::from_ref(&second));
+        let unknown = "0123456789".repeat(4);
+        assert_eq!(objects.new_commits(&second, &[unknown], Some("origin"), 10).unwrap().len(), 2);
+    }
+    assert_eq!(
+        library.between(Some(&first), &second).unwrap(),
+        program.between(Some(&first), &second).unwrap()
+    );
+}
+
+#[test]
+fn linked_work_trees_and_git_files_are_located() {
+    let dir = repository("sha1");
+    let linked = tempfile::tempdir().unwrap();
+    let linked = linked.path().join("linked");
+    git(dir.path(), &["worktree", "add", "-q", linked.to_str().unwrap()]);
+    let location = Location::discover(&linked).unwrap();
+    let main = Location::discover(&dir.path().join("dir")).unwrap();
+    assert_eq!(location.common_dir, main.common_dir);
+    assert_ne!(location.git_dir, main.git_dir);
+    assert_eq!(location.main_path(), dir.path().canonicalize().unwrap());
+    assert_eq!(main.main_path(), location.main_path());
+    assert!(matches!(Location::discover(Path::new("/")), Err(GitError::NotARepository { .. })));
+}
+
+#[test]
+fn the_state_of_a_work_tree_is_gits() {
+    let dir = repository("sha1");
+    let origin = tempfile::tempdir().unwrap();
+    git(origin.path(), &["init", "-q", "--bare"]);
+    git(dir.path(), &["remote", "add", "origin", origin.path().to_str().unwrap()]);
+    git(dir.path(), &["push", "-q", "-u", "origin", "main"]);
+    git(dir.path(), &["commit", "-q", "--allow-empty", "-m", "ahead"]);
+    git(dir.path(), &["mv", "a.txt", "moved.txt"]);
+    write(dir.path(), "untracked", "x");
+    let location = Location::discover(dir.path()).unwrap();
+    let state = work_state(&Git::default(), &location).unwrap();
+    assert_eq!((state.dirty, state.ahead_behind), (2, Some((1, 0))));
+    assert_eq!(state.head.branch.as_deref(), Some("main"));
+    let profile = profile(&Git::default(), &location).unwrap();
+    assert_eq!(profile.default_branch.as_deref(), Some("main"));
+}

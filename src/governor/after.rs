@@ -1,0 +1,289 @@
+//! What happens after the answer: events of the past are worked off here.
+//!
+//! The queue is the spool directory itself. A hook that could not reach the
+//! governor writes there; the governor writes there before it says that it took
+//! an event in, and takes the file away when the ledger has the event. So
+//! whoever dies at whatever moment, the next pass finds what is left, and since
+//! the ledger records a call's id once, nothing counts twice.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use prost::Message;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{
+    Error, Governor,
+    call::{HookCall, Judgement},
+    commit::{Subject, hook_name, summary},
+    locked,
+};
+use crate::{
+    client::{SPOOL_SUFFIX, keep},
+    fs::{RealWriter, Writer},
+    generated::kanban::{HookEvent, HookRequest},
+    git::{self, Location, Objects},
+    ledger::{CommitState, EventDraft, EventKind, Projection},
+};
+
+/// How long to wait before trying again what could not be written.
+const RETRY: Duration = Duration::from_secs(5);
+/// Most commits that one event is taken to have made.
+const AT_ONCE: usize = 100;
+
+/// Wakes and stops the thread that works the spool off.
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: bool,
+    ending: bool,
+    running: bool,
+}
+
+impl Queue {
+    fn wake(&self) {
+        locked(&self.state).waiting = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for something to do; false: the end. With `again` set it does not
+    /// wait longer than that.
+    fn wait(&self, again: Option<Duration>) -> bool {
+        let mut state = locked(&self.state);
+        while !state.waiting && !state.ending {
+            let Some(patience) = again else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let (now, result) =
+                self.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
+            state = now;
+            if result.timed_out() {
+                break;
+            }
+        }
+        state.waiting = false;
+        !state.ending
+    }
+
+    /// Ends the thread after the pass that it is in, or leaves it behind after
+    /// `patience`.
+    pub(super) fn finish(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut state = locked(&self.state);
+        state.ending = true;
+        self.changed.notify_all();
+        while state.running {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                tracing::warn!("events taken in are left for the next governor");
+                return;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// Starts the thread, which begins with what an earlier governor left.
+pub(super) fn start(governor: &Arc<Governor>) {
+    let governor = Arc::clone(governor);
+    locked(&governor.after.state).running = true;
+    let worker = Arc::clone(&governor);
+    let spawned = std::thread::Builder::new().name("after".into()).spawn(move || {
+        let mut left = worker.work_off();
+        while worker.after.wait(left.then_some(RETRY)) {
+            left = worker.work_off();
+        }
+        // What came in meanwhile is kept; this makes it quick to find.
+        worker.work_off();
+        locked(&worker.after.state).running = false;
+        worker.after.changed.notify_all();
+    });
+    if let Err(error) = spawned {
+        tracing::error!(%error, "the thread for events of the past could not be started");
+        locked(&governor.after.state).running = false;
+    }
+}
+
+impl Governor {
+    /// Takes in an event that needs no answer but a receipt.
+    pub(super) fn take_in(&self, call: &HookCall, encoded: &[u8]) -> Result<Judgement, Error> {
+        let request = HookRequest::decode(encoded).map_err(|e| Error::bad_request("request", e))?;
+        match keep(&self.home.spool(), &request, false) {
+            Ok(_) => self.after.wake(),
+            Err(error) => {
+                // No room for the file; the ledger may have its own, or keeps it
+                // in memory until there is.
+                tracing::warn!(%error, "an event could not be kept in the spool");
+                self.digest(call);
+            }
+        }
+        let repo = Location::of(&call.surroundings).ok().and_then(|location| self.registered(&location));
+        Ok(Judgement::noted(repo.map(|repo| (repo.id.clone().unwrap_or_default(), repo.name.clone()))))
+    }
+
+    /// One pass over the spool, in the order of events. True: something is left
+    /// to try again.
+    fn work_off(&self) -> bool {
+        let mut files = spooled(&self.home.spool());
+        files.sort();
+        let mut done = Vec::new();
+        for file in files {
+            match read(&file) {
+                Ok(call) => self.digest(&call),
+                Err(why) => {
+                    tracing::warn!(file = %file.display(), why, "not an event; set aside");
+                    let aside = file.with_extension("unreadable");
+                    if RealWriter.rename(&file, &aside).is_err() {
+                        return true;
+                    }
+                    continue;
+                }
+            }
+            done.push(file);
+        }
+        if done.is_empty() {
+            return false;
+        }
+        if let Err(error) = self.ledger.flush() {
+            tracing::warn!(%error, "events stay in the spool");
+            return true;
+        }
+        done.iter().any(|file| RealWriter.remove(file).is_err())
+    }
+
+    /// Records what an event of the past says, and judges the commits that it
+    /// brought and that nobody judged.
+    fn digest(&self, call: &HookCall) {
+        let mut draft = EventDraft::new(EventKind::HeadMoved, "hook");
+        draft.event_id = call.id;
+        draft.attributes.insert("hook".into(), hook_name(call.event.as_str_name()));
+        draft.attributes.insert("occurred_at".into(), call.occurred_at.to_string());
+        let place = Location::of(&call.surroundings).map_err(Error::from);
+        let Ok(location) = place else {
+            let why = place.map_or_else(|error| error.message, |_| String::new());
+            draft.attributes.insert("unreadable".into(), why);
+            self.ledger.append_later(draft);
+            return;
+        };
+        let subject = self.subject(&location);
+        match subject.id() {
+            Some(id) => draft.repo_id = Some(id.to_owned()),
+            None => {
+                draft.attributes.insert("repository".into(), subject.facts.name.clone());
+            }
+        }
+        if matches!(call.event, HookEvent::PreCommit | HookEvent::PreMergeCommit) {
+            draft.kind = EventKind::Unjudged;
+            self.ledger.append_later(draft);
+            return;
+        }
+        if let Err(error) = self.note_movement(call, &subject, &location, &mut draft) {
+            tracing::warn!(repo = subject.facts.name, %error, "a repository could not be read");
+            draft.attributes.insert("unreadable".into(), error.message);
+        }
+        self.ledger.append_later(draft);
+    }
+
+    fn note_movement(
+        &self,
+        call: &HookCall,
+        subject: &Subject,
+        location: &Location,
+        draft: &mut EventDraft,
+    ) -> Result<(), Error> {
+        let objects = git::open(&self.git, location)?;
+        let head = objects.head()?;
+        let mut note = |key: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                draft.attributes.insert(key.to_owned(), value.to_owned());
+            }
+        };
+        note("branch", head.branch.as_deref());
+        note("head", head.commit.as_deref());
+        let arg = |at: usize| call.args.get(at).and_then(|arg| std::str::from_utf8(arg).ok());
+        match call.event {
+            HookEvent::PostCheckout => {
+                note("previous", arg(0));
+                note("head", arg(1));
+            }
+            HookEvent::PostRewrite => note("command", arg(0)),
+            _ => {}
+        }
+        let (Some(tip), Some(id)) = (&head.commit, subject.id()) else { return Ok(()) };
+        if call.event == HookEvent::PostCheckout {
+            return Ok(());
+        }
+        for commit in self.fresh_commits(&*objects, id, tip)? {
+            let standing = self.standing(subject, &*objects, &commit);
+            if standing.known {
+                continue;
+            }
+            let projection = Projection::Commit { commit_id: commit.clone(), state: standing.state };
+            if commit == *tip && standing.state == CommitState::Validated {
+                draft.projection = Some(projection);
+                continue;
+            }
+            let kind = match standing.state {
+                CommitState::Validated => EventKind::HeadMoved,
+                _ => EventKind::LateVerdict,
+            };
+            let mut extra = EventDraft::new(kind, "governor");
+            extra.event_id = derived_id(call.id, &commit);
+            extra.repo_id = Some(id.to_owned());
+            extra.attributes = summary(&standing.findings);
+            extra.projection = Some(projection);
+            self.ledger.append_later(extra);
+        }
+        Ok(())
+    }
+
+    /// Commits from `tip` back to the first one that is known, oldest first.
+    /// What a remote has was judged where it came from. Where nothing at all is
+    /// known (the first event of a repository) only the tip counts as new.
+    fn fresh_commits(&self, objects: &dyn Objects, id: &str, tip: &str) -> Result<Vec<String>, Error> {
+        let walked = objects.new_commits(tip, &[], Some("*"), AT_ONCE)?;
+        let known = |commit: &String| self.ledger.commit_state(id, commit).ok().flatten().is_some();
+        let mut fresh: Vec<String> = walked.iter().take_while(|commit| !known(commit)).cloned().collect();
+        if fresh.len() == walked.len() {
+            fresh.truncate(1);
+        }
+        fresh.reverse();
+        Ok(fresh)
+    }
+}
+
+/// The same for the same call and commit, so that a replay changes nothing.
+fn derived_id(call: Uuid, commit: &str) -> Uuid {
+    let digest = Sha256::new().chain_update(call.as_bytes()).chain_update(commit).finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+fn spooled(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let is_event = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| {
+            let name = name.as_encoded_bytes();
+            name.ends_with(SPOOL_SUFFIX.as_bytes()) && !name.starts_with(b".")
+        })
+    };
+    entries.flatten().map(|entry| entry.path()).filter(is_event).collect()
+}
+
+fn read(file: &Path) -> Result<HookCall, String> {
+    let bytes = fs::read(file).map_err(|error| error.to_string())?;
+    let request = HookRequest::decode(bytes.as_slice()).map_err(|error| error.to_string())?;
+    HookCall::try_from(&request).map_err(|error| error.message)
+}

@@ -1,0 +1,217 @@
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::{Error, Governor, Reason, hooks::RepoHooks};
+use crate::{
+    fs::{DryRun, RealWriter, Writer, shown},
+    git::{self, Location},
+    ledger::{EventDraft, EventKind},
+    registry::{Document, Edit, Repo, without_credentials},
+};
+
+/// How a repository is to be onboarded.
+#[derive(Debug, Clone, Default)]
+pub struct AddOptions {
+    /// In or of the repository, absolute.
+    pub path: PathBuf,
+    /// `None`: from the directory's name.
+    pub name: Option<String>,
+    /// Leave the hooks alone.
+    pub skip_hooks: bool,
+    /// Say what would be done, and do nothing.
+    pub dry_run: bool,
+    /// The registry's version that the caller has seen.
+    pub base_version: Option<String>,
+}
+
+/// An onboarded repository.
+#[derive(Debug)]
+pub struct Added {
+    /// Its entry.
+    pub repo: Repo,
+    /// False: it was registered already.
+    pub created: bool,
+    /// Its hooks, unless they were to be left alone or could not be put.
+    pub hooks: Option<RepoHooks>,
+    /// Version of the registry afterwards.
+    pub version: String,
+    /// What did not stop it.
+    pub warnings: Vec<String>,
+}
+
+/// A repository that was taken out of the registry.
+#[derive(Debug)]
+pub struct Removed {
+    /// Its entry as it was.
+    pub repo: Repo,
+    /// Its hooks, if they were taken away.
+    pub hooks: Option<RepoHooks>,
+    /// Version of the registry afterwards.
+    pub version: String,
+}
+
+fn writer(dry_run: bool) -> Box<dyn Writer> {
+    if dry_run { Box::new(DryRun::default()) } else { Box::new(RealWriter) }
+}
+
+impl Governor {
+    /// Onboards a repository in one call: registry entry, then hooks, then the
+    /// record. Each step can be repeated, so that a crash between two is mended
+    /// by calling again.
+    pub fn add_repo(&self, options: &AddOptions) -> Result<Added, Error> {
+        let path = &options.path;
+        if !path.is_absolute() {
+            return Err(Error::bad_request("path", "must be absolute"));
+        }
+        if !path.exists() {
+            let shown = shown(path);
+            return Err(Error::new(Reason::PathNotFound, format!("{shown} does not exist")).with("path", shown));
+        }
+        let location = Location::discover(path)?;
+        let writer = writer(options.dry_run);
+        let (repo, created, version) = match self.registered(&location) {
+            Some(repo) => (Repo::clone(&repo), false, self.document().version.clone()),
+            None => self.register(&location, options, &*writer)?,
+        };
+        let mut warnings = Vec::new();
+        let mut hooks = None;
+        if !options.skip_hooks {
+            match self.install_hooks(&repo, &*writer) {
+                Ok(installed) => hooks = Some(installed),
+                Err(error) => warnings.push(format!("hooks were not installed: {}", error.message)),
+            }
+        }
+        if created && !options.dry_run {
+            let mut draft = EventDraft::new(EventKind::RepoAdded, "governor");
+            draft.repo_id.clone_from(&repo.id);
+            draft.attributes.insert("name".into(), repo.name.clone());
+            draft.attributes.insert("path".into(), shown(&repo.local_path));
+            self.ledger.append(draft)?;
+        }
+        Ok(Added { repo, created, hooks, version, warnings })
+    }
+
+    fn register(
+        &self,
+        location: &Location,
+        options: &AddOptions,
+        writer: &dyn Writer,
+    ) -> Result<(Repo, bool, String), Error> {
+        let profile = git::profile(&self.git, location)?;
+        let local_path = location.main_path();
+        let document = self.document();
+        let repo = Repo {
+            id: Some(Uuid::now_v7().to_string()),
+            name: options.name.clone().unwrap_or_else(|| free_name(&document, &local_path)),
+            remote_url: profile.remote_url.map(|url| without_credentials(&url)),
+            default_branch: profile.default_branch,
+            gitignore_profile: gitignore_profile(&local_path).map(str::to_owned),
+            local_path,
+            ..Repo::default()
+        };
+        let edit = Edit::Add(vec![repo.clone()]);
+        let document = self.registry.edit(writer, options.base_version.as_deref(), &edit)?;
+        Ok((repo, true, document.version.clone()))
+    }
+
+    /// Takes a repository out of the registry, and its hooks out of it. What
+    /// the ledger knows of it stays.
+    pub fn remove_repo(
+        &self,
+        selector: &str,
+        keep_hooks: bool,
+        dry_run: bool,
+        base_version: Option<&str>,
+    ) -> Result<Removed, Error> {
+        let repo = self.select(selector)?;
+        let writer = writer(dry_run);
+        // A repository that is gone has no hooks to take away.
+        let hooks = match self.uninstall_unless(keep_hooks, &repo, &*writer) {
+            Err(error) if matches!(error.reason, Reason::NotARepository) => None,
+            other => other?,
+        };
+        let edit = Edit::Remove { name: repo.name.clone() };
+        let document = self.registry.edit(&*writer, base_version, &edit)?;
+        if !dry_run {
+            let mut draft = EventDraft::new(EventKind::RepoRemoved, "governor");
+            draft.repo_id.clone_from(&repo.id);
+            draft.attributes.insert("name".into(), repo.name.clone());
+            self.ledger.append(draft)?;
+        }
+        Ok(Removed { repo, hooks, version: document.version.clone() })
+    }
+
+    fn uninstall_unless(
+        &self,
+        keep: bool,
+        repo: &Repo,
+        writer: &dyn Writer,
+    ) -> Result<Option<RepoHooks>, Error> {
+        if keep || !repo.local_path.exists() {
+            return Ok(None);
+        }
+        self.uninstall_hooks(repo, writer).map(Some)
+    }
+}
+
+/// The directory's name; where that is taken, with the parent's in front; then
+/// with a number behind.
+fn free_name(document: &Document, path: &Path) -> String {
+    let part = |path: Option<&Path>| {
+        let name = path.and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+        let name: String = name.chars().filter(|c| !c.is_control()).take(48).collect();
+        name.trim().trim_end_matches(".git").to_owned()
+    };
+    let taken = |name: &str| document.repos.iter().any(|repo| repo.name == name);
+    let own = match part(Some(path)) {
+        name if matches!(name.as_str(), "" | "." | "..") => "repository".to_owned(),
+        name => name,
+    };
+    if !taken(&own) {
+        return own;
+    }
+    let longer = match part(path.parent()) {
+        parent if parent.is_empty() => own,
+        parent => format!("{parent}-{own}"),
+    };
+    if !taken(&longer) {
+        return longer;
+    }
+    // There are finitely many names taken, so one of these is free.
+    (2..).map(|n| format!("{longer}-{n}")).find(|name| !taken(name)).unwrap_or(longer)
+}
+
+/// The `.gitignore` profile that the files at the top of a work tree ask for.
+fn gitignore_profile(path: &Path) -> Option<&'static str> {
+    const BY_FILE: [(&str, &str); 10] = [
+        ("Cargo.toml", "rust"),
+        ("go.mod", "go"),
+        ("pyproject.toml", "python"),
+        ("setup.py", "python"),
+        ("requirements.txt", "python"),
+        ("pom.xml", "java"),
+        ("build.gradle", "java"),
+        ("Gemfile", "ruby"),
+        ("composer.json", "php"),
+        ("package.json", "node"),
+    ];
+    BY_FILE.iter().find(|(file, _)| path.join(file).is_file()).map(|(_, profile)| *profile)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_name_gets_its_parents_and_then_a_number() {
+        let mut document = Document { repos: Vec::new(), version: String::new() };
+        for wanted in ["api", "work-api", "work-api-2", "work-api-3"] {
+            let name = free_name(&document, Path::new("/home/u/work/api"));
+            assert_eq!(name, wanted);
+            document.repos.push(Repo { name, ..Repo::default() });
+        }
+        assert_eq!(free_name(&document, Path::new("/srv/tool.git")), "tool");
+        assert_eq!(free_name(&document, Path::new("/")), "repository");
+    }
+}

@@ -1,0 +1,124 @@
+use std::{
+    ffi::OsString,
+    fmt,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    time::{Duration, SystemTime},
+};
+
+use uuid::Uuid;
+
+use super::event::Kind;
+use crate::{
+    client::{Budgets, ConnectError, Endpoint, Home, StartError, connect_or_start},
+    generated::kanban::{
+        EnvVar, HookEvent, HookRequest, HookResponse, context_check_client::ContextCheckClient,
+    },
+};
+
+/// Of what git sets, what the governor needs to see the repository as git does.
+const GIT_VARIABLES: [&str; 10] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_PREFIX",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_QUARANTINE_PATH",
+    "GIT_NAMESPACE",
+    "GIT_REFLOG_ACTION",
+];
+
+/// Why there is no verdict.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The governor can't be reached.
+    Start(StartError),
+    /// It was reached and did not answer in time.
+    Late(Duration),
+    /// It answered that it can't.
+    Status(tonic::Status),
+    /// No runtime could be had.
+    Runtime(std::io::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(error) => error.fmt(f),
+            Self::Late(after) => write!(f, "the governor gave no verdict within {} ms", after.as_millis()),
+            Self::Status(status) => f.write_str(&super::say::escaped(status.message().as_bytes())),
+            Self::Runtime(error) => write!(f, "cannot start: {error}"),
+        }
+    }
+}
+
+/// What git told us, as the contract has it.
+pub(super) fn request(event: HookEvent, args: &[OsString], stdin: Option<Vec<u8>>) -> HookRequest {
+    let git_env = GIT_VARIABLES
+        .iter()
+        .filter_map(|name| {
+            let value = std::env::var_os(name)?.into_vec();
+            Some(EnvVar { name: (*name).to_owned(), value })
+        })
+        .collect();
+    HookRequest {
+        call_id: Uuid::now_v7().to_string(),
+        event: event.into(),
+        args: args.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
+        stdin: stdin.unwrap_or_default(),
+        working_directory: std::env::current_dir()
+            .map(|path| path.into_os_string().into_vec())
+            .unwrap_or_default(),
+        git_env,
+        occurred_at: Some(SystemTime::now().into()),
+        replayed: false,
+        hook_version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// The one call, within the budgets.
+pub(super) fn call(
+    home: &Home,
+    endpoint: Option<&Endpoint>,
+    kind: Kind,
+    request: HookRequest,
+) -> Result<HookResponse, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(Failure::Runtime)?
+        .block_on(exchange(home, endpoint, kind, request))
+}
+
+async fn exchange(
+    home: &Home,
+    endpoint: Option<&Endpoint>,
+    kind: Kind,
+    request: HookRequest,
+) -> Result<HookResponse, Failure> {
+    let budgets: Budgets = endpoint.map(|endpoint| endpoint.budgets).unwrap_or_default();
+    let connection = connect_or_start(home, None, budgets).await.map_err(Failure::Start)?;
+    // For what has happened already there is nothing to wait for but a receipt.
+    let patience = if kind.is_past() { budgets.sign_of_life() } else { budgets.verdict() };
+    let mut client = ContextCheckClient::new(connection.clone());
+    let answer = client.hook(request);
+    tokio::pin!(answer);
+
+    // A governor that is stopped accepts and then says nothing, not even
+    // HTTP/2's greeting: no reason to wait for it as long as for a verdict.
+    let greeting = budgets.sign_of_life().min(patience);
+    let answered = match tokio::time::timeout(greeting, &mut answer).await {
+        Ok(answered) => answered,
+        Err(_) if !connection.heard() => {
+            let socket = Endpoint::socket(home, endpoint)
+                .map_err(|e| Failure::Start(ConnectError::from(e).into()))?;
+            return Err(Failure::Start(ConnectError::NoAnswer(socket, greeting).into()));
+        }
+        Err(_) => tokio::time::timeout(patience.saturating_sub(greeting), answer)
+            .await
+            .map_err(|_| Failure::Late(patience))?,
+    };
+    Ok(answered.map_err(Failure::Status)?.into_inner())
+}

@@ -1,0 +1,197 @@
+//! What `kpmo-hook` does: learn the event, run the chained hook, ask the
+//! governor once, say what it said, exit.
+//!
+//! git waits for this process at every commit. It links a socket and a protobuf
+//! codec, starts nothing but a chained hook or an absent governor, reads two
+//! small files, and is silent when all is well.
+
+mod call;
+pub(crate) mod chain;
+mod event;
+mod say;
+
+use std::{
+    ffi::{OsStr, OsString},
+    io::{IsTerminal, Read},
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    client::{Endpoint, Home, Unreachable, keep},
+    generated::kanban::{HookEvent, Verdict},
+};
+use event::Kind;
+
+/// Most that is read from standard input. A push of 10,000 refs stays below.
+const STDIN_LIMIT: u64 = 2 << 20;
+
+const USAGE: &str = "\
+kpmo-hook: what git runs as a hook; it asks the kpmo governor and passes on its verdict.
+
+Usage: kpmo-hook run EVENT [ARGS...]   do by hand what git would trigger
+       kpmo-hook --version | --help
+
+EVENT  pre-commit, pre-merge-commit, pre-push, post-commit, post-checkout,
+       post-merge or post-rewrite, with the arguments and the standard input that
+       githooks(5) describes.
+
+Installed by `kpmo install-hooks`, it learns EVENT from the name it is run by.
+
+Environment:
+  KPMO_HOOK=0   judge nothing this time (what it skips is noticed later)
+  KPMO_HOME     directory of the governor's home, where the program stands in none
+  KPMO_SOCKET   path of the governor's socket
+
+Exit status: 0 go on; 1 refused; 2 usage; otherwise that of a chained hook.
+";
+
+/// Runs the hook and returns the process's exit status.
+pub fn main() -> i32 {
+    let mut args = std::env::args_os();
+    let invoked_as = args.next().unwrap_or_default();
+    let args: Vec<OsString> = args.collect();
+    let own_name = Path::new(&invoked_as).file_name().is_some_and(|name| name == "kpmo-hook");
+    if own_name && std::env::var_os(chain::NAME_VARIABLE).is_none() {
+        return by_hand(&args);
+    }
+    match chain::invocation(&invoked_as) {
+        Some(invocation) => as_hook(&invocation, &args),
+        None => {
+            say::line(&format!(
+                "{} is the name of no hook of git's; run `kpmo-hook --help`",
+                say::escaped(invoked_as.as_bytes())
+            ));
+            2
+        }
+    }
+}
+
+/// `kpmo-hook run EVENT`, `--help`, `--version`.
+fn by_hand(args: &[OsString]) -> i32 {
+    let words: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
+    match words.as_slice() {
+        [b"--help" | b"-h" | b"help"] => {
+            print!("{USAGE}");
+            0
+        }
+        [b"--version" | b"-V"] => {
+            println!("kpmo-hook {}", env!("CARGO_PKG_VERSION"));
+            0
+        }
+        [b"run", event, ..] => match event::parse(event) {
+            Some(kind) => judge(kind, &args[2..], read_stdin(kind)),
+            None => {
+                say::line(&format!(
+                    "{} is no event that kpmo judges; run `kpmo-hook --help`",
+                    say::escaped(event)
+                ));
+                2
+            }
+        },
+        _ => {
+            eprint!("{USAGE}");
+            2
+        }
+    }
+}
+
+/// git, or another tool's hook, runs us in a hook's place.
+fn as_hook(invocation: &chain::Invocation, args: &[OsString]) -> i32 {
+    if invocation.nested {
+        return 0;
+    }
+    let kind = event::parse(invocation.name.as_bytes());
+    let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let chained = invocation.chained(&cwd);
+    let Some(kind) = kind else {
+        // Stands here only because kpmo's hooks directory hides the one that
+        // core.hooksPath named: pass through.
+        return chained.map_or(0, |hook| chain::replace_process(&hook, args, invocation));
+    };
+    let stdin = read_stdin(kind);
+    if let Some(hook) = chained {
+        match chain::run_chained(&hook, args, stdin.as_deref(), invocation) {
+            Ok(0) => {}
+            Ok(code) => return code,
+            Err(error) => {
+                say::line(&format!("cannot run the chained hook {}: {error}", hook.display()));
+                return 1;
+            }
+        }
+    }
+    judge(kind, args, stdin)
+}
+
+/// What git wrote for the hook; `None` for events that get nothing, so that a
+/// chained hook inherits what git gave us.
+fn read_stdin(kind: Kind) -> Option<Vec<u8>> {
+    if !kind.reads_stdin() || std::io::stdin().is_terminal() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    // What can't be read is as good as empty: the governor then says so.
+    let _ = std::io::stdin().take(STDIN_LIMIT).read_to_end(&mut bytes);
+    Some(bytes)
+}
+
+/// Asks the governor, and does as it says.
+fn judge(kind: Kind, args: &[OsString], stdin: Option<Vec<u8>>) -> i32 {
+    if std::env::var_os("KPMO_HOOK").is_some_and(|value| value == OsStr::new("0")) {
+        return 0;
+    }
+    let request = call::request(kind.event, args, stdin);
+    let home = match Home::of_hook() {
+        Ok(home) => home,
+        Err(error) => return unreachable(kind, None, &request, &error.to_string()),
+    };
+    let endpoint = Endpoint::read(&home);
+    match call::call(&home, endpoint.as_ref(), kind, request.clone()) {
+        Ok(response) => {
+            say::findings(kind, &response);
+            i32::from(response.verdict() == Verdict::Refuse)
+        }
+        Err(failure) => {
+            unreachable(kind, Some((&home, endpoint.as_ref())), &request, &failure.to_string())
+        }
+    }
+}
+
+/// The governor gave no verdict: remember the event, and follow
+/// `on_unreachable`.
+fn unreachable(
+    kind: Kind,
+    home: Option<(&Home, Option<&Endpoint>)>,
+    request: &crate::generated::kanban::HookRequest,
+    why: &str,
+) -> i32 {
+    let wanted = home.and_then(|(_, endpoint)| endpoint).map(|e| e.on_unreachable).unwrap_or_default();
+    let block = match kind.event {
+        HookEvent::PrePush => wanted.push == Unreachable::Block,
+        _ if kind.is_past() => false,
+        _ => wanted.commit == Unreachable::Block,
+    };
+    if block {
+        say::blocked(kind, why);
+        return 1;
+    }
+    // A push that went through unjudged leaves nothing to judge later but its
+    // commits, and those have hooks of their own.
+    let spooled = match (kind.event, home) {
+        (HookEvent::PrePush, _) => Ok(()),
+        (_, Some((home, _))) => {
+            let spool = home.spool();
+            keep(&spool, request, true)
+                .map(drop)
+                .map_err(|error| format!("cannot write to {}: {error}", spool.display()))
+        }
+        (_, None) => Err("there is no home to keep it in".to_owned()),
+    };
+    match spooled {
+        // The commit's own hook has said it already.
+        Ok(()) if kind.is_past() => {}
+        Ok(()) => say::unjudged(kind, why),
+        Err(error) => say::not_kept(kind, why, &error),
+    }
+    0
+}

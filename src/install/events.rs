@@ -1,0 +1,47 @@
+/// The hooks that kpmo puts in place, by git's names. `hooks/events.md` says
+/// what each is for.
+pub const EVENTS: [&str; 7] = [
+    "pre-commit",
+    "pre-merge-commit",
+    "pre-push",
+    "post-commit",
+    "post-checkout",
+    "post-merge",
+    "post-rewrite",
+];
+
+/// git's other client-side hooks. A `core.hooksPath` of ours hides them too, so
+/// there they get a link and are passed through. Source: githooks(5).
+pub(super) const PASSED_THROUGH: [&str; 8] = [
+    "applypatch-msg",
+    "pre-applypatch",
+    "post-applypatch",
+    "prepare-commit-msg",
+    "commit-msg",
+    "pre-rebase",
+    "pre-auto-gc",
+    "sendemail-validate",
+];
+
+/// Hooks that are passed through only where they exist already: git takes
+/// another way, or starts a process at every turn, as soon as they do.
+/// `fsmonitor-watchman` is not among them: git finds it by `core.fsmonitor`.
+pub(super) const PASSED_IF_PRESENT: [&str; 12] = [
+    "reference-transaction",
+    "post-index-change",
+    "pre-receive",
+    "update",
+    "proc-receive",
+    "post-receive",
+    "post-update",
+    "push-to-checkout",
+    "p4-changelist",
+    "p4-prepare-changelist",
+    "p4-post-changelist",
+    "p4-pre-submit",
+];
+
+/// Every hook that git finds by its name.
+pub(super) fn all() -> impl Iterator<Item = &'static str> {
+    EVENTS.into_iter().chain(PASSED_THROUGH).chain(PASSED_IF_PRESENT)
+}

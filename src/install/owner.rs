@@ -1,0 +1,125 @@
+//! Whose hook stands in a place: decided here and nowhere else.
+//!
+//! A link is kpmo's by where it leads, a shim by its second line; never by
+//! anything else in a file's text, which others may quote.
+
+use std::{
+    fs::{self, File, Metadata},
+    io::{ErrorKind, Read as _},
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
+    path::Path,
+};
+
+use crate::fs::{IoContext, PathError, shown};
+
+const SHIM: &str = include_str!("../../hooks/shim.sh");
+/// File beside the hook program that makes a directory the `bin/` of a home.
+const HOME_MARK: &str = "home.json";
+const PROGRAM_NAME: &str = "kpmo-hook";
+/// A shim is far smaller; nothing longer needs to be read to know it is none.
+const SHIM_LIMIT: u64 = 64 * 1024;
+
+/// What is in a hook's place.
+#[derive(Debug)]
+pub(super) enum Standing {
+    Nothing,
+    /// kpmo's hook, and it leads to `program`.
+    Works,
+    /// kpmo's hook, and it does not work for this home: why.
+    Broken(String),
+    /// A hook of somebody else's, of whatever kind.
+    Foreign(Metadata),
+    Directory,
+}
+
+impl Standing {
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self, Self::Works | Self::Broken(_))
+    }
+}
+
+/// Looks at `path` for a home whose hook program is `program`.
+pub(super) fn standing(path: &Path, program: &Path) -> Result<Standing, PathError> {
+    let Some(found) = look(path)? else { return Ok(Standing::Nothing) };
+    if found.is_dir() {
+        return Ok(Standing::Directory);
+    }
+    if found.is_symlink() {
+        let target = fs::read_link(path).at("read the link", path)?;
+        if target == program {
+            return Ok(match runnable(program) {
+                Ok(()) => Standing::Works,
+                Err(reason) => Standing::Broken(format!("it leads to {}, which {reason}", shown(program))),
+            });
+        }
+        return Ok(if is_hook_program(path, &target) {
+            Standing::Broken(format!("it leads to {}, which is not this home's", shown(&target)))
+        } else {
+            Standing::Foreign(found)
+        });
+    }
+    if !found.is_file() || !is_shim(path) {
+        return Ok(Standing::Foreign(found));
+    }
+    let wanted = shim_for(program);
+    Ok(if fs::read(path).at("read", path)? != wanted {
+        Standing::Broken("it is a shim for another home, or of another version".into())
+    } else if found.permissions().mode() & 0o111 == 0 {
+        Standing::Broken("it is not executable".into())
+    } else if let Err(reason) = runnable(program) {
+        Standing::Broken(format!("it calls {}, which {reason}", shown(program)))
+    } else {
+        Standing::Works
+    })
+}
+
+/// What is at `path` itself; `None` if nothing is.
+pub(super) fn look(path: &Path) -> Result<Option<Metadata>, PathError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error).at("look at", path),
+    }
+}
+
+/// Whether git would run this file: a regular one, after links, with an
+/// executable bit. Otherwise says what it is instead.
+pub(super) fn runnable(path: &Path) -> Result<(), &'static str> {
+    match fs::metadata(path) {
+        Err(_) => Err("is not there"),
+        Ok(found) if !found.is_file() => Err("is not a file"),
+        Ok(found) if found.permissions().mode() & 0o111 == 0 => Err("is not executable"),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// The shim that stands in for a link to `program`.
+pub(super) fn shim_for(program: &Path) -> Vec<u8> {
+    let (before, after) = SHIM.split_once("@HOOK@").unwrap_or((SHIM, ""));
+    let mut shim = Vec::from(before);
+    shim.push(b'\'');
+    for &byte in program.as_os_str().as_bytes() {
+        // A quote ends the quoting, stands escaped, and quoting begins anew.
+        if byte == b'\'' { shim.extend(br"'\''") } else { shim.push(byte) }
+    }
+    shim.push(b'\'');
+    shim.extend(after.as_bytes());
+    shim
+}
+
+/// Whether a link to `target` from `path` leads to the hook program of a home,
+/// or to where one was: kpmo's links are absolute, and a dead one runs nothing.
+fn is_hook_program(path: &Path, target: &Path) -> bool {
+    let dir = target.parent().unwrap_or(target);
+    let absolute = path.parent().unwrap_or(path).join(target);
+    target.file_name().is_some_and(|name| name == PROGRAM_NAME)
+        && (absolute.with_file_name(HOME_MARK).exists()
+            || target.is_absolute() && dir.ends_with("bin") && !absolute.exists())
+}
+
+/// A file that can't be read is not known to be ours.
+fn is_shim(path: &Path) -> bool {
+    let mut text = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(SHIM_LIMIT).read_to_end(&mut text));
+    read.is_ok() && text.split(|&byte| byte == b'\n').nth(1) == SHIM.lines().nth(1).map(str::as_bytes)
+}

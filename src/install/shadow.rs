@@ -1,0 +1,159 @@
+//! kpmo's hooks where `core.hooksPath` leads away from the repository's own
+//! hooks directory.
+//!
+//! What it leads to may be tracked, shared by other repositories or written
+//! anew by its tool at any time: nothing there is touched. Instead a directory
+//! of kpmo's own, in the git directory, comes before it, and `kpmo/chain` says
+//! what it came before. The chain is written first and the setting last, and
+//! taken away in the reverse order: after a crash git finds either the hooks
+//! from before or all of kpmo's with their chain.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    EVENTS, HookAction, HookChange, HooksPathConfig, HooksPathSetting, HooksPlace, InstallError,
+    aside::{entries, is_temporary, make_dir},
+    dir::HookDir,
+    events::{PASSED_IF_PRESENT, PASSED_THROUGH},
+    owner::{look, runnable, standing},
+    place::Layout,
+};
+use crate::fs::{IoContext, PathError, Writer, bytes_of, path_from, shown};
+
+const LOCAL: &[u8] = b"local\n";
+const INHERITED: &[u8] = b"inherited\n";
+
+/// kpmo's own hooks directory in one repository.
+pub(super) struct Shadow<'a> {
+    pub(super) place: &'a HooksPlace,
+    pub(super) program: &'a Path,
+    pub(super) setting: &'a dyn HooksPathSetting,
+    pub(super) writer: &'a dyn Writer,
+}
+
+impl Shadow<'_> {
+    pub(super) fn install(&self, layout: &Layout) -> Result<Vec<HookChange>, InstallError> {
+        let before = self.before(layout)?;
+        make_dir(&self.place.own(), self.writer)?;
+        self.record(&self.place.chain(), &bytes_of(&before.value))?;
+        self.record(&self.place.origin(), if before.local { LOCAL } else { INHERITED })?;
+
+        let before_dir = self.place.resolve(&before.value);
+        let mut names = Vec::from(EVENTS);
+        names.extend(PASSED_THROUGH);
+        for name in PASSED_IF_PRESENT {
+            let path = self.place.shadow().join(name);
+            if look(&before_dir.join(name))?.is_some() {
+                names.push(name);
+            } else if standing(&path, self.program)?.is_ours() {
+                self.writer.remove(&path)?;
+            }
+        }
+        let mut changes = self.dir().install(&names)?;
+        changes.retain(|change| EVENTS.contains(&change.event));
+        for change in &mut changes {
+            let chained = before_dir.join(change.event);
+            if change.action == HookAction::Installed && runnable(&chained).is_ok() {
+                change.action = HookAction::Chained;
+                change.detail = format!("{} runs first", shown(&chained));
+            }
+        }
+        if *layout != Layout::Shadowed && self.writer.is_real() {
+            self.set(|setting| setting.set(&self.place.shadow()))?;
+        }
+        Ok(changes)
+    }
+
+    /// Gives `core.hooksPath` back and takes the directory away.
+    pub(super) fn uninstall(&self, layout: &Layout) -> Result<Vec<HookChange>, InstallError> {
+        let before = self.before(layout)?;
+        if self.writer.is_real() {
+            self.set(|setting| if before.local { setting.set(&before.value) } else { setting.unset() })?;
+        }
+        let before_dir = self.place.resolve(&before.value);
+        let mut changes = self.remove_files()?;
+        changes.retain(|change| EVENTS.contains(&change.event));
+        for change in &mut changes {
+            let chained = before_dir.join(change.event);
+            if change.action == HookAction::Removed && runnable(&chained).is_ok() {
+                change.action = HookAction::Restored;
+                change.path = chained;
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Takes the directory away, where git does not look at it (any more).
+    pub(super) fn remove_files(&self) -> Result<Vec<HookChange>, InstallError> {
+        let own = self.place.own();
+        let present = entries(&own)?;
+        if !own.is_dir() || present == ["made-hooks"] {
+            return Ok(Vec::new());
+        }
+        let changes = self.dir().uninstall()?;
+        let leftovers = present.into_iter().filter(|entry| is_temporary(entry));
+        for entry in leftovers.map(|entry| own.join(entry)).chain([self.place.chain(), self.place.origin()]) {
+            if look(&entry)?.is_some() {
+                self.writer.remove(&entry)?;
+            }
+        }
+        for dir in [self.place.shadow(), own] {
+            if dir.is_dir() {
+                self.writer.remove_dir_if_empty(&dir)?;
+            }
+        }
+        Ok(changes)
+    }
+
+    /// The directory where git would look without kpmo's setting.
+    pub(super) fn dir_before(&self, layout: &Layout) -> Result<PathBuf, InstallError> {
+        Ok(self.place.resolve(&self.before(layout)?.value))
+    }
+
+    pub(super) fn dir(&self) -> HookDir<'_> {
+        HookDir { dir: self.place.shadow(), program: self.program, writer: self.writer }
+    }
+
+    /// What `core.hooksPath` was, or would be, without kpmo. If the record of it
+    /// is lost, git's own default is the nearest to it.
+    fn before(&self, layout: &Layout) -> Result<HooksPathConfig, InstallError> {
+        if let Layout::Elsewhere(configured) = layout {
+            return Ok(configured.clone());
+        }
+        let chain = self.place.chain();
+        if look(&chain)?.is_none() {
+            return Ok(HooksPathConfig { value: self.place.hooks(), local: false });
+        }
+        let mut value = path_from(&fs::read(&chain).at("read", &chain)?);
+        if let Layout::Moved { from } = layout
+            && let Ok(inside) = value.strip_prefix(from)
+        {
+            value = self.place.common_dir.join(inside);
+        }
+        let origin = self.place.origin();
+        let local = look(&origin)?.is_some() && fs::read(&origin).at("read", &origin)? == LOCAL;
+        Ok(HooksPathConfig { value, local })
+    }
+
+    /// Writes a file of the record, unless it says so already. Whoever may
+    /// enter the directory may read it: the hook of any of them needs it.
+    fn record(&self, path: &Path, content: &[u8]) -> Result<(), PathError> {
+        if fs::read(path).is_ok_and(|there| there == content) {
+            return Ok(());
+        }
+        let common = &self.place.common_dir;
+        let mode = fs::metadata(common).at("look at", common)?.permissions().mode() & 0o666;
+        self.writer.write(path, content, mode)
+    }
+
+    fn set(
+        &self,
+        change: impl Fn(&dyn HooksPathSetting) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Result<(), InstallError> {
+        change(self.setting).map_err(|source| InstallError::Setting { source })
+    }
+}

@@ -1,0 +1,77 @@
+use std::collections::HashMap;
+
+use super::{CommitState, Projection};
+
+/// What events that are not written yet project: lookups see it at once.
+///
+/// Each entry carries the ticket of the event it comes from, so that the
+/// writing of an older event does not take away what a newer one says.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    verdicts: HashMap<[String; 4], (bool, u64)>,
+    commits: HashMap<[String; 2], (CommitState, u64)>,
+}
+
+impl Pending {
+    /// Notes what the event of this ticket projects.
+    pub fn add(&mut self, repo_id: &str, projection: &Projection, ticket: u64) {
+        match projection {
+            Projection::Verdict { base_tree, tree, policy, passed } => {
+                self.verdicts.insert(verdict_key(repo_id, base_tree, tree, policy), (*passed, ticket));
+            }
+            Projection::Commit { commit_id, state } => {
+                self.commits.insert(commit_key(repo_id, commit_id), (*state, ticket));
+            }
+        }
+    }
+
+    /// Forgets what the event of this ticket projects: it was written, or will
+    /// never be.
+    pub fn remove(&mut self, repo_id: &str, projection: &Projection, ticket: u64) {
+        match projection {
+            Projection::Verdict { base_tree, tree, policy, .. } => {
+                let key = verdict_key(repo_id, base_tree, tree, policy);
+                if self.verdicts.get(&key).is_some_and(|(_, of)| *of == ticket) {
+                    self.verdicts.remove(&key);
+                }
+            }
+            Projection::Commit { commit_id, .. } => {
+                let key = commit_key(repo_id, commit_id);
+                if self.commits.get(&key).is_some_and(|(_, of)| *of == ticket) {
+                    self.commits.remove(&key);
+                }
+            }
+        }
+    }
+
+    pub fn verdict(&self, repo_id: &str, base_tree: &str, tree: &str, policy: &str) -> Option<bool> {
+        if self.verdicts.is_empty() {
+            return None;
+        }
+        self.verdicts.get(&verdict_key(repo_id, base_tree, tree, policy)).map(|(passed, _)| *passed)
+    }
+
+    pub fn commit(&self, repo_id: &str, commit_id: &str) -> Option<CommitState> {
+        if self.commits.is_empty() {
+            return None;
+        }
+        self.commits.get(&commit_key(repo_id, commit_id)).map(|(state, _)| *state)
+    }
+
+    /// Commits of a repository, with their states.
+    pub fn commits_of(&self, repo_id: &str) -> Vec<(String, CommitState)> {
+        self.commits
+            .iter()
+            .filter(|([of, _], _)| of == repo_id)
+            .map(|([_, commit_id], (state, _))| (commit_id.clone(), *state))
+            .collect()
+    }
+}
+
+fn verdict_key(repo_id: &str, base_tree: &str, tree: &str, policy: &str) -> [String; 4] {
+    [repo_id, base_tree, tree, policy].map(str::to_owned)
+}
+
+fn commit_key(repo_id: &str, commit_id: &str) -> [String; 2] {
+    [repo_id, commit_id].map(str::to_owned)
+}

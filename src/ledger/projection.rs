@@ -1,0 +1,166 @@
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+
+use super::{EventKind, LedgerError, event::stored_seq};
+
+/// How a commit stands with the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CommitState {
+    /// It was judged before it was made, and passed.
+    Validated,
+    /// It was judged afterwards, and passed.
+    Late,
+    /// It did not pass, or could not be judged.
+    Unvalidated,
+}
+
+impl CommitState {
+    /// Every state.
+    pub const ALL: &[Self] = &[Self::Validated, Self::Late, Self::Unvalidated];
+
+    /// The state's name, as stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Validated => "validated",
+            Self::Late => "late",
+            Self::Unvalidated => "unvalidated",
+        }
+    }
+
+    /// The state of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|state| state.as_str() == name)
+    }
+}
+
+/// What an event says about its repository that is looked up later. The latest
+/// event about the same thing holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Projection {
+    /// A tree was judged.
+    Verdict {
+        /// The tree it was judged against, in hexadecimal.
+        base_tree: String,
+        /// The tree that was judged, in hexadecimal.
+        tree: String,
+        /// Digest of the policy it was judged by.
+        policy: String,
+        /// Whether it passed.
+        passed: bool,
+    },
+    /// A commit stands so with the rules.
+    Commit {
+        /// The commit, in hexadecimal.
+        commit_id: String,
+        /// How it stands.
+        state: CommitState,
+    },
+}
+
+impl Projection {
+    /// The attribute that says that, and what, an event projects.
+    pub const KEY: &'static str = "projection";
+
+    /// The attributes that this projection is derived from:
+    /// `projection=verdict`, `base_tree`, `tree`, `policy`, `outcome`
+    /// (`pass`, `refuse`), or `projection=commit`, `commit`, `state`.
+    pub fn attributes(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::Verdict { base_tree, tree, policy, passed } => vec![
+                (Self::KEY, "verdict"),
+                ("base_tree", base_tree),
+                ("tree", tree),
+                ("policy", policy),
+                ("outcome", outcome(*passed)),
+            ],
+            Self::Commit { commit_id, state } => {
+                vec![(Self::KEY, "commit"), ("commit", commit_id), ("state", state.as_str())]
+            }
+        }
+    }
+
+    /// What an event with these attributes projects; the error says which
+    /// attribute cannot be understood.
+    ///
+    /// Events about cards project nothing, whatever their attributes: these are
+    /// the client's, and a client must not be able to pass a verdict.
+    pub(super) fn derive(
+        kind: EventKind,
+        attributes: &BTreeMap<String, String>,
+    ) -> Result<Option<Self>, String> {
+        if kind.is_card() {
+            return Ok(None);
+        }
+        let Some(what) = attributes.get(Self::KEY) else { return Ok(None) };
+        let wanted = |key: &str| {
+            attributes.get(key).cloned().ok_or_else(|| format!("lack {key:?}, which a projection needs"))
+        };
+        match what.as_str() {
+            "verdict" => Ok(Some(Self::Verdict {
+                base_tree: wanted("base_tree")?,
+                tree: wanted("tree")?,
+                policy: wanted("policy")?,
+                passed: passed(&wanted("outcome")?).ok_or("have an unknown \"outcome\"")?,
+            })),
+            "commit" => Ok(Some(Self::Commit {
+                commit_id: wanted("commit")?,
+                state: CommitState::parse(&wanted("state")?).ok_or("have an unknown \"state\"")?,
+            })),
+            _ => Err(format!("have an unknown {:?}", Self::KEY)),
+        }
+    }
+
+    /// Adds what this projection is derived from to a draft's attributes.
+    pub(super) fn add_to(&self, attributes: &mut BTreeMap<String, String>) -> Result<(), LedgerError> {
+        for (key, value) in self.attributes() {
+            match attributes.get(key) {
+                None => {
+                    attributes.insert(key.to_owned(), value.to_owned());
+                }
+                Some(given) if given == value => {}
+                Some(_) => {
+                    return Err(LedgerError::Invalid {
+                        field: "attributes",
+                        why: format!("say something else than the projection about {key:?}"),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts it into its table.
+    pub(super) fn apply(&self, connection: &Connection, repo_id: &str, seq: u64) -> rusqlite::Result<()> {
+        match self {
+            Self::Verdict { base_tree, tree, policy, passed } => connection
+                .prepare_cached(
+                    "INSERT INTO verdicts (repo_id, base_tree, tree, policy, outcome, seq)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                     ON CONFLICT DO UPDATE SET outcome = excluded.outcome, seq = excluded.seq",
+                )?
+                .execute((repo_id, base_tree, tree, policy, outcome(*passed), stored_seq(seq))),
+            Self::Commit { commit_id, state } => connection
+                .prepare_cached(
+                    "INSERT INTO commits (repo_id, commit_id, state, seq) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT DO UPDATE SET state = excluded.state, seq = excluded.seq",
+                )?
+                .execute((repo_id, commit_id, state.as_str(), stored_seq(seq))),
+        }
+        .map(drop)
+    }
+}
+
+/// A verdict's outcome, as stored.
+const fn outcome(passed: bool) -> &'static str {
+    if passed { "pass" } else { "refuse" }
+}
+
+/// Whether a verdict with this outcome passed.
+pub(super) fn passed(outcome: &str) -> Option<bool> {
+    match outcome {
+        "pass" => Some(true),
+        "refuse" => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,90 @@
+use std::path::PathBuf;
+
+use super::Problem;
+use crate::fs::{PathError, shown};
+
+/// Why the registry could not be read or edited.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The file could not be read, locked or written.
+    #[error(transparent)]
+    Io(#[from] PathError),
+    /// The file as it stands is not a registry.
+    #[error("{}", listed(path, problems))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Everything that is wrong, in the order of the file; never empty.
+        problems: Vec<Problem>,
+    },
+    /// The file changed since the version that the edit was based on.
+    #[error("the registry changed meanwhile (it is at version {current} now): look again, then repeat")]
+    Stale {
+        /// The version of the file now.
+        current: String,
+    },
+    /// Another entry has this name.
+    #[error("a repository named `{name}` is registered already: give this one another name")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// Another entry has this path.
+    #[error("{} is registered already, as `{name}`", shown(path))]
+    PathTaken {
+        /// The absolute path.
+        path: PathBuf,
+        /// The entry that has it.
+        name: String,
+    },
+    /// Another entry has this id.
+    #[error("the id {id} is `{name}`'s")]
+    IdTaken {
+        /// The id.
+        id: String,
+        /// The entry that has it.
+        name: String,
+    },
+    /// No entry has this name.
+    #[error("no repository named `{name}` is registered{}", meant(nearest.as_deref()))]
+    NotFound {
+        /// What was looked for.
+        name: String,
+        /// A registered name much like it.
+        nearest: Option<String>,
+    },
+    /// Somebody else has been editing for five seconds.
+    #[error("another process holds the lock {}: try again when it is done", shown(lock))]
+    Busy {
+        /// The lock file.
+        lock: PathBuf,
+    },
+    /// A field's value that the file cannot hold.
+    #[error("`{field}` {reason}")]
+    Refused {
+        /// The key, as in the file.
+        field: &'static str,
+        /// What is wrong with the value, without the value.
+        reason: String,
+    },
+    /// The edit would have changed something else, or nothing; it was not written.
+    #[error(
+        "cannot edit {} without touching anything else, so it is unchanged: {reason}; edit it by hand",
+        shown(path)
+    )]
+    EditFailed {
+        /// The file.
+        path: PathBuf,
+        /// What stood in the way.
+        reason: String,
+    },
+}
+
+fn listed(path: &std::path::Path, problems: &[Problem]) -> String {
+    let file = shown(path);
+    problems.iter().map(|problem| format!("{file}:{problem}")).collect::<Vec<_>>().join("\n")
+}
+
+fn meant(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!(": did you mean `{name}`?")).unwrap_or_default()
+}

@@ -1,0 +1,256 @@
+use std::{
+    fs::{self, File, Metadata},
+    io::{ErrorKind, Read as _},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use super::{
+    Document, Edit, RegistryError,
+    check::{self, MAX_BYTES},
+    edit, opinion, splice,
+};
+use crate::fs::{FileLock, IoContext, PathError, Writer};
+
+/// How long an edit waits for another's lock.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a file must have been at rest before its times are trusted to
+/// tell: two seconds is the coarsest clock of a file system (FAT).
+const SETTLED: Duration = Duration::from_secs(2);
+/// The mode of a new file: paths and remotes are nobody else's business.
+const MODE: u32 = 0o600;
+
+/// The registry of one home: its file, and the last good state of it.
+///
+/// Shared behind an `Arc`; several processes may have one each on the same
+/// file.
+#[derive(Debug)]
+pub struct Registry {
+    path: PathBuf,
+    lock_path: PathBuf,
+    home: PathBuf,
+    state: Mutex<State>,
+}
+
+/// The registry at one moment.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The file's content; if it is broken, that of the last good state seen,
+    /// or no entries where there was none.
+    pub document: Arc<Document>,
+    /// Why the file as it is now is not what `document` says.
+    pub problem: Option<Arc<RegistryError>>,
+}
+
+#[derive(Debug)]
+struct State {
+    view: View,
+    /// The file that `view` is about; `None` before the first look, and after
+    /// one that failed.
+    seen: Option<Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    stamp: Option<Stamp>,
+    /// Whether the file had been at rest when it was read. One that changed
+    /// just then may change again without its times telling.
+    settled: bool,
+    version: String,
+}
+
+/// What a file's metadata says about its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(meta: &Metadata) -> Self {
+        Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        let age = |(seconds, _): (i64, i64)| {
+            let then = UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+            // A time in the future says nothing.
+            SystemTime::now().duration_since(then).unwrap_or_default()
+        };
+        age(self.modified) > SETTLED && age(self.changed) > SETTLED
+    }
+}
+
+/// A file as it was read.
+#[derive(Default)]
+struct Content {
+    bytes: Vec<u8>,
+    /// `None` if there is no file.
+    meta: Option<Metadata>,
+}
+
+impl Registry {
+    /// The registry in the file `path`; `lock_path` is locked while it is
+    /// edited, `home` is what `~` stands for. Nothing is read yet.
+    pub fn open(path: PathBuf, lock_path: PathBuf, home: PathBuf) -> Self {
+        let document = Arc::new(Document { repos: Vec::new(), version: check::version(b"") });
+        let state = State { view: View { document, problem: None }, seen: None };
+        Self { path, lock_path, home, state: Mutex::new(state) }
+    }
+
+    /// The file that the registry is in.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The registry as it is now. Looks at the file's metadata each time and
+    /// reads it where that has changed, so that edits by hand are seen at once.
+    /// Blocks on the file system.
+    pub fn view(&self) -> View {
+        let mut state = self.state();
+        if let Err(error) = self.refresh(&mut state) {
+            state.seen = None;
+            state.view.problem = Some(Arc::new(error.into()));
+        }
+        state.view.clone()
+    }
+
+    /// Changes the file, and nothing of it but what `edit` is about, keeping
+    /// its mode (0600 for a new one). If the file is a link, what it points to
+    /// is changed. A writer that is not real changes nothing and takes no lock;
+    /// what would be is returned all the same.
+    ///
+    /// # Errors
+    /// [`RegistryError::Invalid`] if the file is broken as it stands,
+    /// [`RegistryError::Stale`] if it is not at `base_version`,
+    /// [`RegistryError::Busy`] if the lock was not to be had in five seconds,
+    /// [`RegistryError::NameTaken`], [`RegistryError::PathTaken`],
+    /// [`RegistryError::IdTaken`], [`RegistryError::NotFound`] and
+    /// [`RegistryError::Refused`] if the edit makes no sense,
+    /// [`RegistryError::EditFailed`] if the text cannot be changed so that
+    /// exactly the wanted entries are read from it. Nothing is written then.
+    pub fn edit(
+        &self,
+        writer: &dyn Writer,
+        base_version: Option<&str>,
+        edit: &Edit,
+    ) -> Result<Arc<Document>, RegistryError> {
+        let _lock = if writer.is_real() {
+            let lock = FileLock::acquire_within(&self.lock_path, PATIENCE)?;
+            Some(lock.ok_or_else(|| RegistryError::Busy { lock: self.lock_path.clone() })?)
+        } else {
+            None
+        };
+        // The file that a link points to is replaced, not the link.
+        let target = match fs::canonicalize(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound && !self.path.is_symlink() => self.path.clone(),
+            target => target.at("resolve", &self.path)?,
+        };
+        let content = load(&target)?;
+        let invalid = |problems| RegistryError::Invalid { path: self.path.clone(), problems };
+        let old = check::read(&content.bytes, &self.home).map_err(invalid)?;
+        if let Some(base) = base_version
+            && base != old.document.version
+        {
+            return Err(RegistryError::Stale { current: old.document.version });
+        }
+        let wanted = edit::applied(&old.document, edit, &self.home)?;
+        if wanted == old.document.repos {
+            return Ok(Arc::new(old.document));
+        }
+        let failed = |reason| RegistryError::EditFailed { path: self.path.clone(), reason };
+        let text = splice::edited(&old, &wanted, edit, &self.home).map_err(failed)?;
+        let mark = &content.bytes[..content.bytes.len() - old.text.len()];
+        let bytes = [mark, text.as_bytes()].concat();
+        let document = self.confirmed(&bytes, &text, &wanted).map_err(failed)?;
+        let mode = content.meta.as_ref().map_or(MODE, |meta| meta.mode() & 0o7777);
+        writer.write(&target, &bytes, mode)?;
+        Ok(Arc::new(document))
+    }
+
+    /// Reads what is about to be written, twice, and compares.
+    fn confirmed(&self, bytes: &[u8], text: &str, wanted: &[super::Repo]) -> Result<Document, String> {
+        let document = check::parse(bytes, &self.home).map_err(|problems| {
+            let first = problems.first().map(|problem| problem.message.clone()).unwrap_or_default();
+            format!("the result would not be a registry ({first})")
+        })?;
+        if document.repos != wanted {
+            return Err("the result would say something else than was asked for".into());
+        }
+        if opinion::repos(text, &self.home)? != wanted {
+            return Err("a second parser reads other values".into());
+        }
+        Ok(document)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refresh(&self, state: &mut State) -> Result<(), PathError> {
+        if let Some(seen) = &state.seen
+            && seen.settled
+            && stamp(&self.path)? == seen.stamp
+        {
+            return Ok(());
+        }
+        let content = load(&self.path)?;
+        let version = check::version(&content.bytes);
+        let known = state.seen.as_ref().is_some_and(|seen| seen.version == version);
+        if !known {
+            match check::parse(&content.bytes, &self.home) {
+                Ok(document) => state.view = View { document: Arc::new(document), problem: None },
+                Err(problems) => {
+                    let error = RegistryError::Invalid { path: self.path.clone(), problems };
+                    state.view.problem = Some(Arc::new(error));
+                }
+            }
+        }
+        let stamp = content.meta.as_ref().map(Stamp::of);
+        // That there is no file is sure at every look.
+        let settled = stamp.as_ref().is_none_or(Stamp::is_settled);
+        state.seen = Some(Seen { stamp, settled, version });
+        Ok(())
+    }
+}
+
+fn stamp(path: &Path) -> Result<Option<Stamp>, PathError> {
+    match fs::metadata(path) {
+        Ok(meta) => Ok(Some(Stamp::of(&meta))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).at("read", path),
+    }
+}
+
+/// Reads the file, with the metadata of what was read.
+fn load(path: &Path) -> Result<Content, PathError> {
+    // Looked at before it is opened: opening a FIFO would wait for its writer.
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_file() => {}
+        Ok(_) => return Err(ErrorKind::InvalidInput.into()).at("read as a regular file", path),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Content::default()),
+        Err(error) => return Err(error).at("read", path),
+    }
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Content::default()),
+        file => file.at("open", path)?,
+    };
+    // Taken before the content: a change in between makes the stamp older than
+    // the content, never newer, and so is noticed at the next look.
+    let meta = file.metadata().at("read", path)?;
+    let mut bytes = Vec::new();
+    // Enough for the check to see that it is too much.
+    (&file).take(MAX_BYTES as u64 + 4).read_to_end(&mut bytes).at("read", path)?;
+    Ok(Content { bytes, meta: Some(meta) })
+}

@@ -1,0 +1,190 @@
+//! The registry on a real file.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use super::{Edit, HOME, add, assign, remove};
+use crate::{
+    fs::{DryRun, FileLock, RealWriter},
+    registry::{Registry, RegistryError},
+};
+
+const TWO: &str =
+    "version: 1\nrepos:\n  - {name: a, local_path: /a} # a\n  - {name: b, local_path: /b} # b\n";
+
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new(text: &str) -> Self {
+        let place = Self { dir: tempfile::tempdir().unwrap() };
+        fs::write(place.file(), text).unwrap();
+        place
+    }
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("repos.yml")
+    }
+    fn lock(&self) -> PathBuf {
+        self.dir.path().join("repos.lock")
+    }
+    fn open(&self) -> Registry {
+        Registry::open(self.file(), self.lock(), HOME.into())
+    }
+    fn text(&self) -> String {
+        fs::read_to_string(self.file()).unwrap()
+    }
+}
+
+fn names(registry: &Registry) -> Vec<String> {
+    registry.view().document.repos.iter().map(|repo| repo.name.clone()).collect()
+}
+
+#[test]
+fn edits_by_hand_are_seen_at_once_and_broken_ones_leave_the_last_good() {
+    let place = Place::new(TWO);
+    let registry = place.open();
+    let first = registry.view();
+    assert!(first.problem.is_none() && first.document.repos.len() == 2);
+    assert!(Arc::ptr_eq(&first.document, &registry.view().document), "not read anew");
+
+    // Same size, same moment.
+    fs::write(place.file(), TWO.replace("name: b", "name: c")).unwrap();
+    assert_eq!(names(&registry), ["a", "c"]);
+
+    fs::write(place.file(), TWO.replace("name: b", "name: a")).unwrap();
+    for _ in 0..2 {
+        let broken = registry.view();
+        assert_eq!(broken.document.repos[1].name, "c");
+        let told = broken.problem.unwrap().to_string();
+        assert!(told.starts_with(&format!("{}:4:12: the name `a`", place.file().display())), "{told}");
+    }
+    let error = registry.edit(&RealWriter, None, &add("x", "/x")).unwrap_err();
+    assert!(matches!(error, RegistryError::Invalid { problems, .. } if problems.len() == 1));
+
+    // Back to what was broken before it, and to what was good.
+    fs::write(place.file(), TWO).unwrap();
+    assert!(registry.view().problem.is_none());
+    assert_eq!(registry.view().document, first.document);
+
+    fs::remove_file(place.file()).unwrap();
+    assert_eq!(names(&registry), [""; 0]);
+    fs::create_dir(place.file()).unwrap();
+    assert!(matches!(*registry.view().problem.unwrap(), RegistryError::Io(_)));
+    fs::remove_dir(place.file()).unwrap();
+    assert!(registry.view().problem.is_none());
+}
+
+#[test]
+fn an_edit_is_written_seen_and_keeps_mode_and_link() {
+    let place = Place::new(TWO);
+    let real = place.dir.path().join("dotfiles.yml");
+    fs::rename(place.file(), &real).unwrap();
+    symlink(&real, place.file()).unwrap();
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+    let registry = place.open();
+    let document = registry.edit(&RealWriter, None, &remove("a")).unwrap();
+    assert_eq!(place.text(), "version: 1\nrepos:\n  - {name: b, local_path: /b} # b\n");
+    assert_eq!(registry.view().document, document);
+    assert!(place.file().is_symlink());
+    assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o7777, 0o640);
+
+    // A link to nothing is not replaced by a new file.
+    fs::remove_file(&real).unwrap();
+    assert!(matches!(registry.edit(&RealWriter, None, &add("x", "/x")), Err(RegistryError::Io(_))));
+    assert!(place.file().is_symlink());
+}
+
+#[test]
+fn a_new_file_is_private() {
+    let place = Place::new("");
+    fs::remove_file(place.file()).unwrap();
+    let registry = place.open();
+    let base = registry.view().document.version.clone();
+    registry.edit(&RealWriter, Some(&base), &add("x", "/home/dev/x")).unwrap();
+    assert!(place.text().ends_with("version: 1\nrepos:\n  - name: x\n    local_path: ~/x\n"));
+    assert_eq!(fs::metadata(place.file()).unwrap().permissions().mode() & 0o7777, 0o600);
+}
+
+#[test]
+fn a_dry_run_tells_what_would_be_and_leaves_no_trace() {
+    let place = Place::new(TWO);
+    let would = place.open().edit(&DryRun::default(), None, &remove("a")).unwrap();
+    assert_eq!(would.repos.len(), 1);
+    assert_eq!(place.text(), TWO);
+    assert!(!place.lock().exists());
+}
+
+#[test]
+fn an_edit_based_on_an_older_version_is_refused() {
+    let place = Place::new(TWO);
+    let registry = place.open();
+    let base = registry.view().document.version.clone();
+    let now = registry.edit(&RealWriter, Some(&base), &remove("a")).unwrap();
+    let error = registry.edit(&RealWriter, Some(&base), &remove("b")).unwrap_err();
+    assert!(matches!(error, RegistryError::Stale { current } if current == now.version));
+}
+
+#[test]
+fn an_edit_that_changes_nothing_writes_nothing() {
+    let id =
+        format!("version: 1\nrepos:\n  - {{name: a, local_path: /a, id: {}}}\n", super::ID.replace('0', "a"));
+    let place = Place::new(&id);
+    let before = fs::metadata(place.file()).unwrap();
+    place.open().edit(&RealWriter, None, &assign("a")).unwrap();
+    let after = fs::metadata(place.file()).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::ino(&before), std::os::unix::fs::MetadataExt::ino(&after));
+}
+
+#[test]
+fn what_cannot_be_edited_alone_is_left_alone() {
+    // The anchor goes with `a`, and `b` would be left without its tags.
+    let text = "version: 1\nrepos:\n  - {name: a, local_path: /a, tags: &t [x]}\n  - {name: b, local_path: /b, tags: *t}\n";
+    let place = Place::new(text);
+    let error = place.open().edit(&RealWriter, None, &remove("a")).unwrap_err();
+    assert!(matches!(error, RegistryError::EditFailed { .. }), "{error}");
+    assert_eq!(place.text(), text);
+}
+
+#[test]
+fn editors_at_once_lose_nothing() {
+    let place = Place::new(TWO);
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let place = &place;
+            // Each as a process has it: its own registry on the same files.
+            scope.spawn(move || {
+                let registry = place.open();
+                for at in 0..8 {
+                    let name = format!("w{worker}-{at}");
+                    registry.edit(&RealWriter, None, &add(&name, &format!("/{name}"))).unwrap();
+                    if at % 2 == 1 {
+                        registry.edit(&RealWriter, None, &Edit::Remove { name }).unwrap();
+                    }
+                    assert!(registry.view().problem.is_none());
+                }
+            });
+        }
+    });
+    let mut found = names(&place.open());
+    found.sort();
+    let mut wanted = vec!["a".to_owned(), "b".to_owned()];
+    wanted.extend((0..4).flat_map(|worker| [0, 2, 4, 6].map(|at| format!("w{worker}-{at}"))));
+    assert_eq!(found, wanted);
+    assert!(place.text().starts_with(TWO));
+}
+
+#[test]
+fn a_held_lock_is_waited_for_and_then_told() {
+    let place = Place::new(TWO);
+    let held = FileLock::try_acquire(&place.lock()).unwrap().unwrap();
+    let error = place.open().edit(&RealWriter, None, &remove("a")).unwrap_err();
+    assert!(matches!(error, RegistryError::Busy { .. }));
+    assert_eq!(place.text(), TWO);
+    drop(held);
+    place.open().edit(&RealWriter, None, &remove("a")).unwrap();
+}

@@ -1,0 +1,264 @@
+//! A small tree of YAML nodes that know where they stand in the text.
+
+use std::{collections::HashMap, ops::Range};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
+
+use super::text::skip_trivia;
+
+/// How many nodes a file may have once its aliases are expanded: twenty times
+/// what two thousand full entries need, and soon reached by aliases of aliases.
+const NODES: usize = 1_000_000;
+/// How deep nodes may nest; a registry needs four.
+const DEPTH: usize = 32;
+
+/// A node of the document.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    /// Where it stands, in bytes, with its anchor. An alias stands where the
+    /// `*name` is; a value left out, right after its colon.
+    pub span: Range<usize>,
+    /// What it is.
+    pub kind: Kind,
+    /// Whether it was written elsewhere and is only referred to here.
+    pub aliased: bool,
+}
+
+/// What a node is.
+#[derive(Debug, Clone)]
+pub(super) enum Kind {
+    /// A text, not yet resolved to a type.
+    Scalar {
+        /// With quotes, escapes and folding undone.
+        value: String,
+        /// Unquoted, so that `1` is a number.
+        plain: bool,
+        /// A `|` or `>` scalar.
+        block: bool,
+    },
+    /// A sequence.
+    List {
+        /// Its items.
+        items: Vec<Node>,
+        /// Offset of the `[`, if it is written so.
+        open: Option<usize>,
+    },
+    /// A mapping.
+    Map {
+        /// Its keys and values, in order, doubled keys and all.
+        pairs: Vec<(Node, Node)>,
+        /// Offset of the `{`, if it is written so.
+        open: Option<usize>,
+    },
+}
+
+impl Node {
+    /// Whether its last piece of text is a `|` or `>` scalar, whose end is
+    /// not at the end of a line.
+    pub fn ends_in_block_scalar(&self) -> bool {
+        match &self.kind {
+            _ if self.aliased => false,
+            Kind::Scalar { block, .. } => *block,
+            Kind::List { items, open: None } => items.last().is_some_and(Self::ends_in_block_scalar),
+            Kind::Map { pairs, open: None } => {
+                pairs.last().is_some_and(|(_, value)| value.ends_in_block_scalar())
+            }
+            Kind::List { .. } | Kind::Map { .. } => false,
+        }
+    }
+
+    /// Whether it is written in brackets or braces.
+    pub fn is_flow(&self) -> bool {
+        matches!(self.kind, Kind::List { open: Some(_), .. } | Kind::Map { open: Some(_), .. })
+    }
+
+    /// How many nodes it is, and how deep.
+    fn measure(&self) -> (usize, usize) {
+        let children: Vec<&Self> = match &self.kind {
+            Kind::Scalar { .. } => Vec::new(),
+            Kind::List { items, .. } => items.iter().collect(),
+            Kind::Map { pairs, .. } => pairs.iter().flat_map(|(key, value)| [key, value]).collect(),
+        };
+        let add = |(nodes, depth): (usize, usize), (more, deep): (usize, usize)| {
+            (nodes + more, depth.max(deep + 1))
+        };
+        children.into_iter().map(Self::measure).fold((1, 0), add)
+    }
+}
+
+/// What keeps a text from being a tree: the offset, and what is wrong there.
+pub(super) type Fault = (usize, String);
+
+/// A collection that is still being read.
+struct Open {
+    start: usize,
+    bracket: Option<usize>,
+    anchor: usize,
+    map: bool,
+    children: Vec<Node>,
+}
+
+/// Reads the one document of a text without byte order mark; `None` if it
+/// says nothing.
+pub(super) fn build(text: &str) -> Result<Option<Node>, Fault> {
+    let mut builder = Builder {
+        text,
+        bytes: (!text.is_ascii()).then(|| text.char_indices().map(|(at, _)| at).collect()),
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        nodes: 0,
+        root: None,
+    };
+    let mut parser: Parser<StrInput> = Parser::new_from_str(text);
+    let mut documents = 0;
+    while let Some(event) = parser.next_event() {
+        let (event, span) = event.map_err(|error| {
+            let at = builder.offset(error.marker().index());
+            // Common, and older readers take it, but YAML 1.2 does not.
+            let hint = if text[at..].starts_with([']', '}']) && error.info().contains("indentation") {
+                ": indent it deeper than its key"
+            } else {
+                ""
+            };
+            (at, format!("not YAML: {}{hint}", error.info()))
+        })?;
+        if matches!(event, Event::DocumentStart(_)) {
+            documents += 1;
+            if documents > 1 {
+                let at = builder.offset(span.start.index());
+                return Err((at, "a second document begins here; the file is one document".into()));
+            }
+        }
+        builder.event(event, span)?;
+    }
+    Ok(builder.root)
+}
+
+struct Builder<'a> {
+    text: &'a str,
+    /// Byte offset of each character; `None` where the two are the same.
+    bytes: Option<Vec<usize>>,
+    open: Vec<Open>,
+    /// Each anchor's node, how many nodes that is, and how deep.
+    anchors: HashMap<usize, (Node, usize, usize)>,
+    nodes: usize,
+    root: Option<Node>,
+}
+
+impl Builder<'_> {
+    /// The parser counts characters.
+    fn offset(&self, index: usize) -> usize {
+        match &self.bytes {
+            Some(bytes) => bytes.get(index).copied().unwrap_or(self.text.len()),
+            None => index.min(self.text.len()),
+        }
+    }
+
+    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
+        let (start, end) = (self.offset(span.start.index()), self.offset(span.end.index()));
+        if let Event::Scalar(_, _, _, Some(_))
+        | Event::SequenceStart(_, Some(_))
+        | Event::MappingStart(_, Some(_)) = event
+        {
+            return Err((start, "YAML tags have no place here".into()));
+        }
+        match event {
+            Event::Scalar(value, style, anchor, _) => {
+                let span = if start == end { self.after_colon(start) } else { start..end };
+                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let plain = style == ScalarStyle::Plain;
+                let kind = Kind::Scalar { value: value.into_owned(), plain, block };
+                self.put(Node { span, kind, aliased: false }, anchor)
+            }
+            Event::SequenceStart(anchor, _) => self.begin(start, end, anchor, false),
+            Event::MappingStart(anchor, _) => self.begin(start, end, anchor, true),
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Some(done) = self.open.pop() else { return Ok(()) };
+                let last = done.children.last().map(|child| child.span.end);
+                let end = match done.bracket {
+                    Some(open) => self.close(last.unwrap_or(open + 1)).unwrap_or(start + 1),
+                    None => last.unwrap_or(done.start),
+                };
+                let span = done.start..end;
+                let kind = if done.map {
+                    Kind::Map { pairs: paired(done.children), open: done.bracket }
+                } else {
+                    Kind::List { items: done.children, open: done.bracket }
+                };
+                self.put(Node { span, kind, aliased: false }, done.anchor)
+            }
+            Event::Alias(anchor) => {
+                let Some((node, count, depth)) = self.anchors.get(&anchor) else {
+                    return Err((start, "this alias is part of what it stands for".into()));
+                };
+                // Counted before it is copied: the copy is what a bomb is after.
+                self.nodes += count;
+                if self.nodes > NODES {
+                    return Err((start, format!("aliases expand this file to more than {NODES} nodes")));
+                }
+                if self.open.len() + depth > DEPTH {
+                    return Err((start, format!("nested more than {DEPTH} deep")));
+                }
+                let node = Node { span: start..end, kind: node.kind.clone(), aliased: true };
+                self.put(node, 0)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, start: usize, end: usize, anchor: usize, map: bool) -> Result<(), Fault> {
+        if self.open.len() == DEPTH {
+            return Err((start, format!("nested more than {DEPTH} deep")));
+        }
+        self.open.push(Open { start, bracket: self.bracket(start, end), anchor, map, children: Vec::new() });
+        Ok(())
+    }
+
+    fn put(&mut self, node: Node, anchor: usize) -> Result<(), Fault> {
+        self.nodes += 1;
+        if self.nodes > NODES {
+            return Err((node.span.start, format!("the file has more than {NODES} nodes")));
+        }
+        if anchor != 0 {
+            let (count, depth) = node.measure();
+            self.nodes += count;
+            self.anchors.insert(anchor, (node.clone(), count, depth));
+        }
+        match self.open.last_mut() {
+            Some(open) => open.children.push(node),
+            None => self.root = Some(node),
+        }
+        Ok(())
+    }
+
+    /// The bracket or brace that a collection begins with, past its anchor. A
+    /// block collection's start is empty, or its anchor and the space after.
+    fn bracket(&self, start: usize, end: usize) -> Option<usize> {
+        let piece = &self.text[start..end];
+        let name = piece.find([' ', '\t', '\r', '\n', '[', '{']).filter(|_| piece.starts_with('&'));
+        let at = name.map_or(start, |length| skip_trivia(self.text, start + length));
+        (start < end && self.text[at..].starts_with(['[', '{'])).then_some(at)
+    }
+
+    /// The end of a collection in brackets or braces, given where its last
+    /// child ends. The parser tells the place of a final comma instead.
+    fn close(&self, last: usize) -> Option<usize> {
+        let mut at = skip_trivia(self.text, last);
+        if self.text[at..].starts_with(',') {
+            at = skip_trivia(self.text, at + 1);
+        }
+        self.text[at..].starts_with([']', '}']).then_some(at + 1)
+    }
+
+    /// The place of a value that was left out, given where its key ends.
+    fn after_colon(&self, at: usize) -> Range<usize> {
+        let colon = skip_trivia(self.text, at);
+        let at = if self.text[colon..].starts_with(':') { colon + 1 } else { at };
+        at..at
+    }
+}
+
+fn paired(children: Vec<Node>) -> Vec<(Node, Node)> {
+    let mut children = children.into_iter();
+    std::iter::from_fn(|| Some((children.next()?, children.next()?))).collect()
+}

@@ -1,0 +1,119 @@
+//! What every service does alike: run a flow off the sockets' threads within
+//! the caller's deadline, and turn its errors into gRPC's.
+
+use std::{collections::HashMap, pin::Pin, time::Duration};
+
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tonic::{Code, Response, Status, metadata::MetadataMap};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::governor::{Error, Reason};
+
+/// How long a call may take whose caller sets no deadline.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Messages that wait for a slow reader; the flow behind then waits, too.
+const AHEAD: usize = 64;
+
+/// A stream of answers.
+pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The one mapping of errors to gRPC: code, words and `ErrorInfo` go to the
+/// client, the cause to the log.
+pub(super) fn status(error: Error) -> Status {
+    let code = match error.reason {
+        Reason::BadRequest | Reason::ConfigInvalid => Code::InvalidArgument,
+        Reason::RepoNotFound | Reason::PathNotFound => Code::NotFound,
+        Reason::NameTaken => Code::AlreadyExists,
+        Reason::StaleVersion => Code::Aborted,
+        Reason::DiskFull | Reason::Overloaded => Code::ResourceExhausted,
+        Reason::LedgerUnavailable | Reason::ShuttingDown => Code::Unavailable,
+        Reason::NotARepository
+        | Reason::RegistryInvalid
+        | Reason::VersionMismatch
+        | Reason::Io
+        | Reason::Git => Code::FailedPrecondition,
+        Reason::Internal | Reason::Unspecified => Code::Internal,
+    };
+    let reason = error.reason.as_str_name().trim_start_matches("ERROR_REASON_").to_owned();
+    match &error.cause {
+        Some(cause) => tracing::info!(reason, message = error.message, %cause, "refused"),
+        None => tracing::debug!(reason, message = error.message, "refused"),
+    }
+    let metadata: HashMap<String, String> =
+        error.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let details = ErrorDetails::with_error_info(reason, "kpmo", metadata);
+    Status::with_error_details(code, error.message, details)
+}
+
+/// Runs a flow on a blocking thread. The caller's deadline ends the wait, not
+/// the flow: what it is writing is written whole.
+pub(super) async fn blocking<T: Send + 'static>(
+    metadata: &MetadataMap,
+    flow: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<Response<T>, Status> {
+    let patience = deadline(metadata).unwrap_or(PATIENCE);
+    match tokio::time::timeout(patience, tokio::task::spawn_blocking(flow)).await {
+        Err(_) => Err(Status::deadline_exceeded(format!(
+            "not done within the deadline of {} ms",
+            patience.as_millis()
+        ))),
+        Ok(Ok(done)) => done.map(Response::new).map_err(status),
+        Ok(Err(_)) => {
+            let message = "the governor failed in this call; its log (`state/logs/governor.log`) tells where";
+            Err(status(Error::new(Reason::Internal, message)))
+        }
+    }
+}
+
+/// Runs a flow on a blocking thread that answers one by one; its sink says
+/// false when nobody listens any more.
+pub(super) fn streaming<T: Send + 'static>(
+    flow: impl FnOnce(&mut dyn FnMut(T) -> bool) -> Result<(), Error> + Send + 'static,
+) -> Response<Answers<T>> {
+    let (answers, receiver) = mpsc::channel(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let mut sink = |answer| answers.blocking_send(Ok(answer)).is_ok();
+        if let Err(error) = flow(&mut sink) {
+            // Nobody listening is no reason to fail.
+            let _ = answers.blocking_send(Err(status(error)));
+        }
+    });
+    Response::new(Box::pin(ReceiverStream::new(receiver)))
+}
+
+/// `grpc-timeout`, a little earlier: the server's own timer answers CANCELLED.
+fn deadline(metadata: &MetadataMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at(text.len().checked_sub(1)?);
+    let amount: u64 = digits.parse().ok()?;
+    let whole = match unit {
+        "H" => Duration::from_secs(amount.checked_mul(3_600)?),
+        "M" => Duration::from_secs(amount.checked_mul(60)?),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    };
+    Some(whole.mul_f32(0.95))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_read_in_every_unit() {
+        for (text, millis) in [("10S", 9_500), ("200m", 190), ("1M", 57_000), ("1000000u", 950)] {
+            let mut metadata = MetadataMap::new();
+            metadata.insert("grpc-timeout", text.parse().unwrap());
+            let got = deadline(&metadata).unwrap().as_millis();
+            assert!(got.abs_diff(millis) <= 1, "{text}: {got}");
+        }
+        let mut metadata = MetadataMap::new();
+        assert_eq!(deadline(&metadata), None);
+        metadata.insert("grpc-timeout", "soon".parse().unwrap());
+        assert_eq!(deadline(&metadata), None);
+    }
+}

@@ -1,0 +1,32 @@
+use std::sync::Arc;
+
+use prost::Message;
+use tonic::{Request, Response, Status};
+
+use super::{
+    answer::{blocking, status},
+    convert,
+};
+use crate::{
+    generated::kanban::{HookRequest, HookResponse, context_check_server::ContextCheck},
+    governor::{Governor, HookCall},
+};
+
+pub(super) struct Service(Arc<Governor>);
+
+impl Service {
+    pub(super) fn new(governor: &Arc<Governor>) -> Self {
+        Self(Arc::clone(governor))
+    }
+}
+
+#[tonic::async_trait]
+impl ContextCheck for Service {
+    async fn hook(&self, request: Request<HookRequest>) -> Result<Response<HookResponse>, Status> {
+        let governor = Arc::clone(&self.0);
+        let (metadata, _, request) = request.into_parts();
+        let call = HookCall::try_from(&request).map_err(status)?;
+        let encoded = request.encode_to_vec();
+        blocking(&metadata, move || governor.hook(&call, &encoded).map(convert::judgement)).await
+    }
+}

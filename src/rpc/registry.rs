@@ -1,0 +1,215 @@
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use super::{
+    answer::{Answers, blocking, status, streaming},
+    convert,
+};
+use crate::{
+    fs::{DryRun, RealWriter, Writer, path_from},
+    generated::kanban::{
+        AddRepoRequest, AddRepoResponse, CheckHooksRequest, CheckHooksResponse, GetRepoRequest,
+        GetRepoResponse, InstallHooksRequest, InstallHooksResponse, ListRepoStatusesRequest,
+        ListRepoStatusesResponse, ListReposRequest, ListReposResponse, RemoveRepoRequest,
+        RemoveRepoResponse, UninstallHooksRequest, UninstallHooksResponse,
+        repo_registry_server::RepoRegistry,
+    },
+    governor::{AddOptions, Error, Governor, Reason},
+    registry::Repo,
+};
+
+pub(super) struct Service(Arc<Governor>);
+
+impl Service {
+    pub(super) fn new(governor: &Arc<Governor>) -> Self {
+        Self(Arc::clone(governor))
+    }
+
+    /// For what changes something: refused once the daemon is ending.
+    fn to_change(&self) -> Result<Arc<Governor>, Status> {
+        if self.0.is_stopping() {
+            return Err(status(Error::new(Reason::ShuttingDown, "the governor is ending; try again")));
+        }
+        Ok(Arc::clone(&self.0))
+    }
+
+    fn wanted(&self, selectors: &[String], all: bool) -> Result<Vec<Repo>, Status> {
+        if selectors.is_empty() && !all {
+            let error = Error::bad_request("selectors", "name the repositories, or set `all`");
+            return Err(status(error));
+        }
+        self.0.select_all(selectors).map_err(status)
+    }
+}
+
+fn writer(dry_run: bool) -> Box<dyn Writer> {
+    if dry_run { Box::new(DryRun::default()) } else { Box::new(RealWriter) }
+}
+
+fn given(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn count(repos: &[Repo]) -> u32 {
+    u32::try_from(repos.len()).unwrap_or(u32::MAX)
+}
+
+#[tonic::async_trait]
+impl RepoRegistry for Service {
+    async fn list_repos(
+        &self,
+        request: Request<ListReposRequest>,
+    ) -> Result<Response<ListReposResponse>, Status> {
+        let governor = Arc::clone(&self.0);
+        let (metadata, _, request) = request.into_parts();
+        blocking(&metadata, move || {
+            let repos = governor.select_all(&request.selectors)?;
+            let view = governor.registry_view();
+            Ok(ListReposResponse {
+                repos: repos.into_iter().map(convert::repo).collect(),
+                registry_version: view.document.version.clone(),
+                registry_error: view.problem.map(|problem| problem.to_string()).unwrap_or_default(),
+            })
+        })
+        .await
+    }
+
+    async fn get_repo(&self, request: Request<GetRepoRequest>) -> Result<Response<GetRepoResponse>, Status> {
+        let governor = Arc::clone(&self.0);
+        let (metadata, _, request) = request.into_parts();
+        blocking(&metadata, move || {
+            Ok(GetRepoResponse {
+                repo: Some(convert::repo(governor.select(&request.selector)?)),
+                registry_version: governor.registry_view().document.version.clone(),
+            })
+        })
+        .await
+    }
+
+    async fn add_repo(&self, request: Request<AddRepoRequest>) -> Result<Response<AddRepoResponse>, Status> {
+        let governor = self.to_change()?;
+        let (metadata, _, request) = request.into_parts();
+        blocking(&metadata, move || {
+            let added = governor.add_repo(&AddOptions {
+                path: path_from(&request.path),
+                name: given(request.name),
+                skip_hooks: request.skip_hooks,
+                dry_run: request.dry_run,
+                base_version: given(request.base_version),
+            })?;
+            let changes = added.hooks.map(|hooks| hooks.changes).unwrap_or_default();
+            Ok(AddRepoResponse {
+                repo: Some(convert::repo(added.repo)),
+                created: added.created,
+                hook_changes: changes.into_iter().map(convert::hook_change).collect(),
+                registry_version: added.version,
+                warnings: added.warnings,
+            })
+        })
+        .await
+    }
+
+    async fn remove_repo(
+        &self,
+        request: Request<RemoveRepoRequest>,
+    ) -> Result<Response<RemoveRepoResponse>, Status> {
+        let governor = self.to_change()?;
+        let (metadata, _, request) = request.into_parts();
+        blocking(&metadata, move || {
+            let base = given(request.base_version);
+            let removed = governor.remove_repo(
+                &request.selector,
+                request.keep_hooks,
+                request.dry_run,
+                base.as_deref(),
+            )?;
+            let changes = removed.hooks.map(|hooks| hooks.changes).unwrap_or_default();
+            Ok(RemoveRepoResponse {
+                repo: Some(convert::repo(removed.repo)),
+                hook_changes: changes.into_iter().map(convert::hook_change).collect(),
+                registry_version: removed.version,
+            })
+        })
+        .await
+    }
+
+    type ListRepoStatusesStream = Answers<ListRepoStatusesResponse>;
+
+    async fn list_repo_statuses(
+        &self,
+        request: Request<ListRepoStatusesRequest>,
+    ) -> Result<Response<Self::ListRepoStatusesStream>, Status> {
+        let governor = Arc::clone(&self.0);
+        let repos = governor.select_all(&request.into_inner().selectors).map_err(status)?;
+        let total = count(&repos);
+        Ok(streaming(move |sink| {
+            governor.fleet(repos, |state| {
+                sink(ListRepoStatusesResponse { state: Some(convert::repo_state(state)), total })
+            });
+            Ok(())
+        }))
+    }
+
+    type InstallHooksStream = Answers<InstallHooksResponse>;
+
+    async fn install_hooks(
+        &self,
+        request: Request<InstallHooksRequest>,
+    ) -> Result<Response<Self::InstallHooksStream>, Status> {
+        let governor = self.to_change()?;
+        let request = request.into_inner();
+        let repos = self.wanted(&request.selectors, request.all)?;
+        let total = count(&repos);
+        Ok(streaming(move |sink| {
+            let writer = writer(request.dry_run);
+            for repo in repos {
+                let hooks = convert::repo_hooks(&repo, governor.install_hooks(&repo, &*writer));
+                // The client's leaving does not leave a fleet half done.
+                sink(InstallHooksResponse { hooks: Some(hooks), total });
+            }
+            Ok(())
+        }))
+    }
+
+    type CheckHooksStream = Answers<CheckHooksResponse>;
+
+    async fn check_hooks(
+        &self,
+        request: Request<CheckHooksRequest>,
+    ) -> Result<Response<Self::CheckHooksStream>, Status> {
+        let governor = Arc::clone(&self.0);
+        let request = request.into_inner();
+        let repos = self.wanted(&request.selectors, request.all)?;
+        let total = count(&repos);
+        Ok(streaming(move |sink| {
+            for repo in repos {
+                let hooks = convert::repo_hooks(&repo, governor.check_hooks(&repo));
+                if !sink(CheckHooksResponse { hooks: Some(hooks), total }) {
+                    break;
+                }
+            }
+            Ok(())
+        }))
+    }
+
+    type UninstallHooksStream = Answers<UninstallHooksResponse>;
+
+    async fn uninstall_hooks(
+        &self,
+        request: Request<UninstallHooksRequest>,
+    ) -> Result<Response<Self::UninstallHooksStream>, Status> {
+        let governor = self.to_change()?;
+        let request = request.into_inner();
+        let repos = self.wanted(&request.selectors, request.all)?;
+        let total = count(&repos);
+        Ok(streaming(move |sink| {
+            let writer = writer(request.dry_run);
+            for repo in repos {
+                let hooks = convert::repo_hooks(&repo, governor.uninstall_hooks(&repo, &*writer));
+                sink(UninstallHooksResponse { hooks: Some(hooks), total });
+            }
+            Ok(())
+        }))
+    }
+}
