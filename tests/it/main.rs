@@ -1,0 +1,6 @@
+//! kpmo as its users meet it: the real programs, real git, real daemons in
+//! temporary homes. `world` builds those; each test says only what differs.
+
+mod world;
+
+mod commit;

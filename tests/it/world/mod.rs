@@ -1,0 +1,244 @@
+//! A home, a governor and repositories of a test's own.
+//!
+//! ```ignore
+//! let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+//! let app = world.at("app");
+//! app.write("a.txt", "two\n").git(["commit", "-qam", "second"]).fine().silent();
+//! ```
+//!
+//! Nothing of the machine's gets in: the environment is empty but for a few
+//! fixed words, git has no configuration of the user's or the system's, dates
+//! stand still. Everything goes away with the [`World`], the governor too.
+
+mod peers;
+mod ran;
+mod repo;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+pub use peers::{is_root, left_out, peer, python};
+pub use ran::Ran;
+pub use repo::Repo;
+
+/// Longest that a condition is waited for; reached only when a test fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct World {
+    dir: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+}
+
+impl World {
+    /// An empty world: a home with the programs in it, no governor yet.
+    pub fn new() -> Self {
+        // Short, because a socket's path is.
+        let dir = tempfile::Builder::new().prefix("k").tempdir_in("/tmp").unwrap();
+        let world = Self { dir, variables: Vec::new() };
+        for path in [world.home().join("bin"), world.user(), world.path("src")] {
+            fs::create_dir_all(path).unwrap();
+        }
+        for (name, program) in [("kpmo", env!("CARGO_BIN_EXE_kpmo")), ("kpmo-hook", env!("CARGO_BIN_EXE_kpmo-hook"))]
+        {
+            let installed = world.home().join("bin").join(name);
+            // A link is as good as a copy, and these are large.
+            if fs::hard_link(program, &installed).is_err() {
+                fs::copy(program, &installed).unwrap();
+            }
+        }
+        world
+    }
+
+    /// A variable in the environment of everything that is run.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl AsRef<Path>) -> Self {
+        self.variables.push((name.into(), value.as_ref().to_str().unwrap().into()));
+        self
+    }
+
+    /// Adds a repository with one commit of these files.
+    #[must_use]
+    pub fn repo(self, name: &str, files: &[(&str, &str)]) -> Self {
+        self.init(name, &[], files);
+        self
+    }
+
+    /// As [`World::repo`], with more arguments for `git init`.
+    pub fn init(&self, name: &str, args: &[&str], files: &[(&str, &str)]) -> Repo<'_> {
+        let path = self.path("src").join(name);
+        fs::create_dir_all(&path).unwrap();
+        let repo = Repo::new(self, path);
+        repo.git(["init", "-q"].iter().chain(args)).fine();
+        if !files.is_empty() {
+            for (file, text) in files {
+                repo.write(file, text);
+            }
+            repo.git(["add", "."]).fine();
+            repo.git(["commit", "-qm", "first"]).fine();
+        }
+        repo
+    }
+
+    /// Registers and hooks all repositories so far.
+    #[must_use]
+    pub fn up(self) -> Self {
+        self.kpmo(["up", self.path("src").to_str().unwrap()]).fine();
+        self
+    }
+
+    /// A repository by its name.
+    pub fn at(&self, name: &str) -> Repo<'_> {
+        Repo::new(self, self.path("src").join(name))
+    }
+
+    /// A path in this world's directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The governor's home.
+    pub fn home(&self) -> PathBuf {
+        self.path("h")
+    }
+
+    /// The user's home directory.
+    pub fn user(&self) -> PathBuf {
+        self.path("u")
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.home().join("run/governor.sock")
+    }
+
+    /// Runs `kpmo` from the home, as hooks and installations have it.
+    #[must_use = "say whether it was to go well: fine(), refused(), …"]
+    pub fn kpmo<A: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
+        let mut command = self.command(self.home().join("bin/kpmo"));
+        command.args(args).current_dir(self.path("src"));
+        Ran::of(&mut command)
+    }
+
+    /// What `kpmo --json` prints, parsed.
+    pub fn json<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> serde_json::Value {
+        let args: Vec<&str> = args.into_iter().chain(["--json"]).collect();
+        let ran = self.kpmo(&args);
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {ran:?}"))
+    }
+
+    /// The events of this kind, oldest first.
+    pub fn events(&self, kind: &str) -> Vec<serde_json::Value> {
+        let ran = self.kpmo(["events", "--json", "--kind", kind]).fine();
+        ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// A program in this world's environment.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.user())
+            .env("LC_ALL", "C")
+            .env("TERM", "dumb")
+            .env("KPMO_HOME", self.home())
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_AUTHOR_NAME", "T")
+            .env("GIT_AUTHOR_EMAIL", "t@example.org")
+            .env("GIT_COMMITTER_NAME", "T")
+            .env("GIT_COMMITTER_EMAIL", "t@example.org")
+            .env("GIT_AUTHOR_DATE", "2026-01-01T00:00:00Z")
+            .env("GIT_COMMITTER_DATE", "2026-01-01T00:00:00Z")
+            .env("GIT_EDITOR", "true")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        let global = self.user().join(".gitconfig");
+        if !global.exists() {
+            fs::write(global, "[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[protocol \"file\"]\n\tallow = always\n").unwrap();
+        }
+        command
+    }
+
+    /// Process id of the governor, by its record.
+    pub fn pid(&self) -> Option<u32> {
+        let record = fs::read(self.home().join("state/endpoint.json")).ok()?;
+        let record: serde_json::Value = serde_json::from_slice(&record).ok()?;
+        u32::try_from(record["pid"].as_u64()?).ok()
+    }
+
+    /// Sends the governor a signal, by its name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.pid().expect("a governor has been running").to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
+        assert!(sent.success(), "kill -{name} {pid}");
+    }
+
+    /// Kills the governor, and waits until it is gone.
+    pub fn kill(&self) {
+        self.signal("KILL");
+        self.until("the governor is dead", || !self.is_running());
+    }
+
+    /// Whether a governor holds this home's lock.
+    pub fn is_running(&self) -> bool {
+        let lock = self.home().join("state/governor.lock");
+        match fs::File::open(lock) {
+            Ok(file) => matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)),
+            Err(_) => false,
+        }
+    }
+
+    /// Waits for a condition.
+    #[track_caller]
+    pub fn until(&self, what: &str, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(Instant::now() < deadline, "waited in vain until {what}");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    /// Every byte of every file in the home, the ledger among them.
+    pub fn home_contains(&self, needle: &str) -> Option<PathBuf> {
+        contains(&self.home(), needle.as_bytes(), &self.home().join("bin"))
+    }
+
+    /// Writes an executable file.
+    pub fn script(path: &Path, text: &str) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if self.is_running()
+            && let Some(pid) = self.pid()
+        {
+            let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+            self.until("the governor is dead", || !self.is_running());
+        }
+    }
+}
+
+fn contains(dir: &Path, needle: &[u8], skip: &Path) -> Option<PathBuf> {
+    for entry in fs::read_dir(dir).ok()?.flatten() {
+        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+        if path == skip {
+            continue;
+        }
+        if kind.is_dir() {
+            if let Some(found) = contains(&path, needle, skip) {
+                return Some(found);
+            }
+        } else if kind.is_file() && fs::read(&path).is_ok_and(|b| b.windows(needle.len()).any(|w| w == needle))
+        {
+            return Some(path);
+        }
+    }
+    None
+}

@@ -1,0 +1,42 @@
+//! Programs that the tests need and that a machine may lack. `tests/all.sh`
+//! puts them there.
+
+use std::path::PathBuf;
+
+/// A peer program that the test environment holds, or on PATH; `None` where it
+/// is missing, which fails in CI and is said loudly elsewhere.
+pub fn peer(name: &str) -> Option<PathBuf> {
+    let own = std::env::var_os("KPMO_TEST_BIN").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = own.into_iter().chain(std::env::split_paths(&path)).map(|dir| dir.join(name)).find(|p| p.is_file());
+    if found.is_none() {
+        left_out(&format!("{name} is not installed"));
+    }
+    found
+}
+
+/// A Python that has the packages of `tests/requirements.txt`.
+pub fn python() -> Option<PathBuf> {
+    let python = std::env::var_os("KPMO_TEST_PYTHON").map(PathBuf::from);
+    if python.is_none() {
+        left_out("KPMO_TEST_PYTHON does not name a Python with grpcio");
+    }
+    python
+}
+
+/// Says that a test, or a part of one, could not run here. In CI that is a
+/// failure.
+pub fn left_out(why: &str) {
+    let test = std::thread::current().name().unwrap_or("?").to_owned();
+    assert!(std::env::var_os("CI").is_none(), "LEFT OUT: {test}: {why}; run tests/all.sh, which sets it up");
+    // Past the test harness, which keeps what a passing test prints to itself.
+    let _ = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/stderr")
+        .map(|mut stderr| std::io::Write::write_all(&mut stderr, format!("\nLEFT OUT: {test}: {why}; tests/all.sh sets it up\n").as_bytes()));
+}
+
+/// Whether file permissions stop us.
+pub fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0)
+}

@@ -1,0 +1,74 @@
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{Ran, World};
+
+/// A repository of a world's.
+pub struct Repo<'a> {
+    world: &'a World,
+    pub path: PathBuf,
+}
+
+impl<'a> Repo<'a> {
+    pub fn new(world: &'a World, path: PathBuf) -> Self {
+        Self { world, path }
+    }
+
+    /// Writes a file, with the directories above it.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> &Self {
+        let path = self.path.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    /// Writes and stages a file.
+    pub fn stage(&self, name: &str, text: impl AsRef<[u8]>) -> &Self {
+        self.write(name, text);
+        self.git(["add", "-f", "--", name]).fine();
+        self
+    }
+
+    #[must_use = "say whether it was to go well: fine(), refused(), …"]
+    pub fn git<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
+        Ran::of(self.command("git").args(args))
+    }
+
+    /// Commits what is staged.
+    #[must_use = "say whether it was to go well: fine(), refused(), …"]
+    pub fn commit(&self) -> Ran {
+        self.git(["commit", "-qm", "change"])
+    }
+
+    /// What git prints, which must go well.
+    #[track_caller]
+    pub fn ask<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> String {
+        self.git(args).fine().stdout.trim_end().to_owned()
+    }
+
+    #[track_caller]
+    pub fn head(&self) -> String {
+        self.ask(["rev-parse", "HEAD"])
+    }
+
+    /// A program in this repository.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = self.world.command(program);
+        command.current_dir(&self.path);
+        command
+    }
+
+    /// A hook's file in the default place.
+    pub fn hook(&self, name: &str) -> PathBuf {
+        self.path.join(".git/hooks").join(name)
+    }
+
+    /// Another work tree of this repository.
+    pub fn beside(&self, path: &Path) -> Repo<'a> {
+        Repo::new(self.world, path.into())
+    }
+}
