@@ -1,5 +1,4 @@
 use std::{
-    io::IsTerminal,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -73,11 +72,6 @@ impl Context {
                 Ok(connection)
             }
         }
-    }
-
-    /// Whether to show progress: on a terminal, and where nothing reads JSON.
-    pub fn shows_progress(&self) -> bool {
-        std::io::stderr().is_terminal()
     }
 }
 

@@ -10,13 +10,12 @@ use super::{
 use crate::generated::kanban::{UninstallHooksRequest, repo_registry_client::RepoRegistryClient};
 
 pub(super) fn run(context: &Context, options: &Down) -> Result<u8, Failure> {
-    let request =
-        UninstallHooksRequest { selectors: Vec::new(), all: true, dry_run: options.dry_run };
+    let request = UninstallHooksRequest { selectors: Vec::new(), all: true, dry_run: options.dry_run };
     let (mut done, mut failed) = (0, 0);
     context.block_on(async {
         let mut client = RepoRegistryClient::new(context.governor().await?);
         let mut answers = client.uninstall_hooks(request).await?.into_inner();
-        let bar = progress(context, Some(0), "taking hooks away");
+        let bar = progress(Some(0), "taking hooks away");
         while let Some(answer) = answers.next().await {
             let answer = answer?;
             bar.set_length(u64::from(answer.total));

@@ -11,9 +11,7 @@ use crate::{
     client::Endpoint,
     daemon::{self, Mode},
     fs::{FileLock, shown, shown_bytes},
-    generated::kanban::{
-        ShutdownRequest, StatusRequest, StatusResponse, governor_client::GovernorClient,
-    },
+    generated::kanban::{ShutdownRequest, StatusRequest, StatusResponse, governor_client::GovernorClient},
 };
 
 /// Longest that a governor takes to end: its drain, and some.

@@ -37,7 +37,8 @@ pub(super) fn install(context: &Context, options: &InstallHooks) -> Result<u8, F
         Ok::<_, Failure>(all)
     })?;
     show(context, &all);
-    let fine = |hooks: &RepoHooks| hooks.error.is_empty() && (hooks.state() == HooksState::Ok || options.dry_run);
+    let fine =
+        |hooks: &RepoHooks| hooks.error.is_empty() && (hooks.state() == HooksState::Ok || options.dry_run);
     Ok(if all.iter().all(fine) { FINE } else { FINDINGS })
 }
 
@@ -66,8 +67,7 @@ pub(super) fn describe(change: &HookChange) -> String {
         return String::new();
     }
     let action = names::plain(change.action().as_str_name(), "HOOK_ACTION_");
-    let detail =
-        if change.detail.is_empty() { String::new() } else { format!(" ({})", change.detail) };
+    let detail = if change.detail.is_empty() { String::new() } else { format!(" ({})", change.detail) };
     format!("  {action:<10} {}{detail}\n", shown_bytes(&change.path))
 }
 
@@ -103,8 +103,8 @@ fn as_json(hooks: &RepoHooks) -> Map<String, Value> {
         .map(|change| {
             let mut object = Map::new();
             let event = change.event();
-            let name = (event != HookEvent::Unspecified)
-                .then(|| names::plain(event.as_str_name(), "HOOK_EVENT_"));
+            let name =
+                (event != HookEvent::Unspecified).then(|| names::plain(event.as_str_name(), "HOOK_EVENT_"));
             object.insert("event".into(), json!(name));
             put_path(&mut object, "path", &change.path);
             let action = names::plain(change.action().as_str_name(), "HOOK_ACTION_");

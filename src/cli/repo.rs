@@ -18,15 +18,16 @@ use crate::{
 pub(super) fn run(context: &Context, command: Repo) -> Result<u8, Failure> {
     match command {
         Repo::Add(options) => add(context, options),
-        Repo::List(options) => list(context, options.repos, false),
-        Repo::Show { repo } => list(context, vec![repo], true),
+        Repo::List(options) => list(context, &options.repos, false),
+        Repo::Show { repo } => list(context, &[repo], true),
         Repo::Remove(options) => remove(context, options),
     }
 }
 
 /// Selectors for the governor: a relative path means the caller's directory.
 pub(super) fn selectors(given: &[String]) -> Result<Vec<String>, Failure> {
-    let is_path = |text: &str| text == "." || text == ".." || text.starts_with("./") || text.starts_with("../");
+    let is_path =
+        |text: &str| text == "." || text == ".." || text.starts_with("./") || text.starts_with("../");
     given
         .iter()
         .map(|text| {
@@ -79,7 +80,9 @@ fn add(context: &Context, options: RepoAdd) -> Result<u8, Failure> {
     }
     let repo = added.repo.unwrap_or_default();
     if context.json {
-        print_json(&json!({ "repos": [as_json(&repo)], "created": added.created, "dry_run": options.dry_run }));
+        print_json(
+            &json!({ "repos": [as_json(&repo)], "created": added.created, "dry_run": options.dry_run }),
+        );
         return Ok(FINE);
     }
     let what = match (added.created, options.dry_run) {
@@ -120,8 +123,8 @@ fn remove(context: &Context, options: RepoRemove) -> Result<u8, Failure> {
     Ok(FINE)
 }
 
-fn list(context: &Context, repos: Vec<String>, whole: bool) -> Result<u8, Failure> {
-    let request = ListReposRequest { selectors: selectors(&repos)? };
+fn list(context: &Context, repos: &[String], whole: bool) -> Result<u8, Failure> {
+    let request = ListReposRequest { selectors: selectors(repos)? };
     let answer = context.block_on(async {
         let mut client = RepoRegistryClient::new(context.governor().await?);
         Ok::<_, Failure>(client.list_repos(request).await?.into_inner())
@@ -164,9 +167,7 @@ fn details(repo: &kanban::Repo) -> String {
             Value::Null => "-".to_owned(),
             Value::String(text) => text,
             Value::Array(items) if items.is_empty() => "-".to_owned(),
-            Value::Array(items) => {
-                items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
-            }
+            Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
             other => other.to_string(),
         };
         text.push_str(&format!("{key:<18} {value}\n"));

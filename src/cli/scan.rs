@@ -16,8 +16,7 @@ use crate::{
     generated::{
         kanban::{AddRepoRequest, ListReposRequest, repo_registry_client::RepoRegistryClient},
         probe::{
-            FoundRepo, RepoKind, TrackRequest, TrackWarning, probe_client::ProbeClient,
-            track_response::Event,
+            FoundRepo, RepoKind, TrackRequest, TrackWarning, probe_client::ProbeClient, track_response::Event,
         },
     },
 };
@@ -31,9 +30,9 @@ pub(super) fn run(context: &Context, options: &Scan) -> Result<u8, Failure> {
             skip: options.skip.clone(),
             cross_file_systems: options.cross_file_systems,
         };
-        let (found, warnings) = track(context, connection.clone(), request).await?;
+        let (found, warnings) = track(connection.clone(), request).await?;
         if options.register {
-            register(context, connection.clone(), &found).await?;
+            register(connection.clone(), &found).await?;
         }
         let registered = registered(connection).await?;
         show_found(context, &found, &warnings, &registered);
@@ -58,12 +57,11 @@ pub(super) fn stands_alone(kind: RepoKind) -> bool {
 }
 
 async fn track(
-    context: &Context,
     connection: Connection,
     request: TrackRequest,
 ) -> Result<(Vec<FoundRepo>, Vec<TrackWarning>), Failure> {
     let mut events = ProbeClient::new(connection).track(request).await?.into_inner();
-    let bar = progress(context, None, "repositories found:");
+    let bar = progress(None, "repositories found:");
     let (mut found, mut warnings) = (Vec::new(), Vec::new());
     while let Some(event) = events.next().await {
         match event?.event {
@@ -80,9 +78,9 @@ async fn track(
     Ok((found, warnings))
 }
 
-async fn register(context: &Context, connection: Connection, found: &[FoundRepo]) -> Result<(), Failure> {
+async fn register(connection: Connection, found: &[FoundRepo]) -> Result<(), Failure> {
     let mut client = RepoRegistryClient::new(connection);
-    let bar = progress(context, Some(found.len() as u64), "registering");
+    let bar = progress(Some(found.len() as u64), "registering");
     for repo in found.iter().filter(|repo| stands_alone(repo.kind())) {
         let request = AddRepoRequest { path: repo.path.clone(), ..AddRepoRequest::default() };
         match client.add_repo(request).await {

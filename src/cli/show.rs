@@ -1,13 +1,12 @@
 //! How things look: tables, JSON, progress.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use base64::Engine as _;
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
 
-use super::Context;
 use crate::fs::shown_bytes;
 
 /// Prints to standard output. A reader that is gone ends us quietly, as it does
@@ -36,7 +35,8 @@ pub(super) fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
     for row in rows {
         table.add_row(row.into_iter().map(|cell| if cell.is_empty() { "-".to_owned() } else { cell }));
     }
-    let text: Vec<String> = table.lines().map(|line| line.trim_end().trim_start_matches(' ').to_owned()).collect();
+    let text: Vec<String> =
+        table.lines().map(|line| line.trim_end().trim_start_matches(' ').to_owned()).collect();
     format!("{}\n", text.join("\n"))
 }
 
@@ -63,9 +63,12 @@ pub(super) fn path(path: &[u8]) -> String {
 }
 
 /// A bar on standard error, on a terminal; nothing elsewhere.
-pub(super) fn progress(context: &Context, length: Option<u64>, doing: &'static str) -> ProgressBar {
-    let target =
-        if context.shows_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+pub(super) fn progress(length: Option<u64>, doing: &'static str) -> ProgressBar {
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
     let bar = ProgressBar::with_draw_target(length, target);
     let template = if length.is_some() { "{msg} {wide_bar} {pos}/{len}" } else { "{spinner} {msg} {pos}" };
     // A template that can't be read leaves the default.

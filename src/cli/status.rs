@@ -19,7 +19,7 @@ pub(super) fn run(context: &Context, repos: &[String]) -> Result<u8, Failure> {
     let states = context.block_on(async {
         let connection = context.governor().await?;
         tell_problems(connection.clone()).await?;
-        fleet(context, connection, selectors).await
+        fleet(connection, selectors).await
     })?;
     show_fleet(context, &states);
     Ok(FINE)
@@ -35,15 +35,10 @@ async fn tell_problems(connection: Connection) -> Result<(), Failure> {
 }
 
 /// Asks for the states of those that the selectors mean; none: of all.
-pub(super) async fn fleet(
-    context: &Context,
-    connection: Connection,
-    selectors: Vec<String>,
-) -> Result<Vec<RepoState>, Failure> {
+pub(super) async fn fleet(connection: Connection, selectors: Vec<String>) -> Result<Vec<RepoState>, Failure> {
     let mut client = RepoRegistryClient::new(connection);
-    let mut answers =
-        client.list_repo_statuses(ListRepoStatusesRequest { selectors }).await?.into_inner();
-    let bar = progress(context, Some(0), "looking");
+    let mut answers = client.list_repo_statuses(ListRepoStatusesRequest { selectors }).await?.into_inner();
+    let bar = progress(Some(0), "looking");
     let mut states = Vec::new();
     while let Some(answer) = answers.next().await {
         let answer = answer?;

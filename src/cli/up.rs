@@ -69,7 +69,7 @@ fn plan(context: &Context, roots: &[PathBuf]) -> Plan {
         cross_file_systems: settings.scan.cross_file_systems,
         ..TrackOptions::default()
     };
-    let bar = progress(context, None, "repositories found:");
+    let bar = progress(None, "repositories found:");
     let plan = Mutex::new(Plan { repos: Vec::new(), warnings: Vec::new() });
     track(roots, &options, &|tracked| {
         let mut plan = plan.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -91,7 +91,11 @@ fn plan(context: &Context, roots: &[PathBuf]) -> Plan {
 }
 
 fn tell(context: &Context, plan: &Plan) {
-    let mut text = format!("kpmo up would use these places:\n  config {}\n  state  {}\n", shown(&context.home.config), shown(&context.home.state));
+    let mut text = format!(
+        "kpmo up would use these places:\n  config {}\n  state  {}\n",
+        shown(&context.home.config),
+        shown(&context.home.state)
+    );
     text.push_str(&format!("and register, and install hooks in, {} repositories:\n", plan.repos.len()));
     for repo in &plan.repos {
         text.push_str(&format!("  {}\n", show::path(&bytes_of(repo))));
@@ -141,7 +145,7 @@ fn carry_out(context: &Context, plan: &Plan) -> Result<u8, Failure> {
     let states = context.block_on(async {
         let connection = context.governor().await?;
         let mut client = RepoRegistryClient::new(connection.clone());
-        let bar = progress(context, Some(plan.repos.len() as u64), "registering");
+        let bar = progress(Some(plan.repos.len() as u64), "registering");
         for path in &plan.repos {
             let request = AddRepoRequest { path: bytes_of(path), ..AddRepoRequest::default() };
             match client.add_repo(request).await {
@@ -159,7 +163,7 @@ fn carry_out(context: &Context, plan: &Plan) -> Result<u8, Failure> {
             bar.inc(1);
         }
         bar.finish_and_clear();
-        status::fleet(context, connection, Vec::new()).await
+        status::fleet(connection, Vec::new()).await
     })?;
     for (path, message) in plan.warnings.iter().take(5) {
         note(&format!("kpmo: warning: {}: {message}", shown_bytes(&bytes_of(path))));

@@ -117,8 +117,7 @@ impl Home {
             return Self::single(&root);
         }
         let dirs = directories::ProjectDirs::from("", "", "kpmo").ok_or(HomeError::NoUserDirectory)?;
-        let state =
-            dirs.state_dir().map_or_else(|| dirs.data_local_dir().join("state"), Path::to_path_buf);
+        let state = dirs.state_dir().map_or_else(|| dirs.data_local_dir().join("state"), Path::to_path_buf);
         Ok(Self::platform(dirs.config_dir().into(), state, dirs.data_local_dir()))
     }
 
@@ -158,9 +157,11 @@ impl Home {
     #[cfg(feature = "governor")]
     pub fn pointer(&self) -> (PathBuf, Vec<u8>) {
         let pointer = match (&self.root, self.bin.parent()) {
-            (None, Some(data)) => {
-                Pointer::Platform { config: self.config.clone(), state: self.state.clone(), data: data.into() }
-            }
+            (None, Some(data)) => Pointer::Platform {
+                config: self.config.clone(),
+                state: self.state.clone(),
+                data: data.into(),
+            },
             _ => Pointer::Single { single: true },
         };
         let mut text = serde_json::to_vec(&pointer).unwrap_or_default();
@@ -242,7 +243,10 @@ pub(super) fn check_socket(socket: &Path) -> Result<bool, HomeError> {
     if meta.uid() != uid {
         return untrusted(
             socket,
-            format!("this socket belongs to user {} and not to you ({uid}); remove it, or set KPMO_SOCKET to another path", meta.uid()),
+            format!(
+                "this socket belongs to user {} and not to you ({uid}); remove it, or set KPMO_SOCKET to another path",
+                meta.uid()
+            ),
         );
     }
     if let Some(dir) = socket.parent() {
@@ -250,7 +254,10 @@ pub(super) fn check_socket(socket: &Path) -> Result<bool, HomeError> {
         if !meta.is_dir() || meta.uid() != uid || meta.mode() & 0o077 != 0 {
             return untrusted(
                 dir,
-                format!("the socket's directory must be a directory of yours that nobody else may enter; run: chmod 700 {}", dir.display()),
+                format!(
+                    "the socket's directory must be a directory of yours that nobody else may enter; run: chmod 700 {}",
+                    dir.display()
+                ),
             );
         }
     }

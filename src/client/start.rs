@@ -156,7 +156,15 @@ async fn start(home: &Home, program: &Path) -> Result<(), StartError> {
 /// the terminal, virtual environment and repository that it was started from.
 fn clean_environment() -> Vec<(&'static str, OsString)> {
     const KEPT: [&str; 10] = [
-        "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "XDG_CONFIG_HOME",
+        "XDG_STATE_HOME",
+        "XDG_DATA_HOME",
         "KPMO_SOCKET",
     ];
     const SYSTEM: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/bin";

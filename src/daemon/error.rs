@@ -24,7 +24,9 @@ pub enum DaemonError {
     #[error(transparent)]
     Home(#[from] HomeError),
     /// A file or directory of the home can't be used.
-    #[error("{0}; the governor needs its home to be writable: free space or mend the permissions, or choose another with KPMO_HOME")]
+    #[error(
+        "{0}; the governor needs its home to be writable: free space or mend the permissions, or choose another with KPMO_HOME"
+    )]
     Io(#[from] PathError),
     /// Somebody listens on the socket already.
     #[error("another process listens on {}; end it, or set KPMO_SOCKET to another path", path.display())]

@@ -7,11 +7,7 @@ mod log;
 mod places;
 mod socket;
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
@@ -66,12 +62,7 @@ pub fn run(home: &Home, mode: Mode) -> Result<(), DaemonError> {
     ended
 }
 
-async fn serve(
-    home: &Home,
-    governor: Arc<Governor>,
-    path: PathBuf,
-    mode: Mode,
-) -> Result<(), DaemonError> {
+async fn serve(home: &Home, governor: Arc<Governor>, path: PathBuf, mode: Mode) -> Result<(), DaemonError> {
     let socket = socket::bind(&path)?;
     write_endpoint(home, &governor, &path)?;
     let (stop, stopped) = watch::channel(false);
@@ -82,8 +73,7 @@ async fn serve(
         detach::ready();
     }
 
-    let incoming =
-        socket.accepting().map_err(|source| DaemonError::Bind { path: path.clone(), source })?;
+    let incoming = socket.accepting().map_err(|source| DaemonError::Bind { path: path.clone(), source })?;
     let reason = {
         let serving = rpc::serve(Arc::clone(&governor), incoming, wait(stopped.clone()));
         tokio::pin!(serving);
@@ -141,8 +131,7 @@ async fn asked_to_end(stopped: impl Future<Output = ()>, socket: &socket::Socket
 fn write_endpoint(home: &Home, governor: &Governor, socket: &std::path::Path) -> Result<(), DaemonError> {
     let settings = governor.settings();
     let installed = home.bin.join("kpmo");
-    let binary =
-        if installed.is_file() { installed } else { std::env::current_exe().unwrap_or(installed) };
+    let binary = if installed.is_file() { installed } else { std::env::current_exe().unwrap_or(installed) };
     let endpoint = Endpoint {
         socket: socket.into(),
         pid: std::process::id(),
@@ -162,7 +151,6 @@ fn write_endpoint(home: &Home, governor: &Governor, socket: &std::path::Path) ->
     let text = serde_json::to_vec_pretty(&endpoint).map_err(|_| DaemonError::NotUtf8(file.clone()))?;
     Ok(RealWriter.write(&file, &text, 0o600)?)
 }
-
 
 fn unreachable(wanted: policy::Unreachable) -> Unreachable {
     match wanted {

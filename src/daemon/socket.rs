@@ -45,9 +45,7 @@ pub(super) fn bind(path: &Path) -> Result<Socket, DaemonError> {
 
 impl Socket {
     /// Connections of our own user; everybody else's are closed unheard.
-    pub(super) fn accepting(
-        &self,
-    ) -> io::Result<impl Stream<Item = io::Result<UnixStream>> + Send + use<>> {
+    pub(super) fn accepting(&self) -> io::Result<impl Stream<Item = io::Result<UnixStream>> + Send + use<>> {
         let uid = rustix::process::getuid().as_raw();
         let listener = UnixListener::from_std(self.listener.try_clone()?)?;
         Ok(UnixListenerStream::new(listener).filter_map(move |connection| {

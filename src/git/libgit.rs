@@ -44,12 +44,11 @@ impl Library {
 
     fn tree_of(&self, commit: Option<&str>) -> Result<Option<git2::Tree<'_>>, GitError> {
         let Some(commit) = commit else { return Ok(None) };
-        let commit =
-            self.repo.find_commit(self.oid(commit)?).map_err(|e| self.error("read a commit", &e))?;
+        let commit = self.repo.find_commit(self.oid(commit)?).map_err(|e| self.error("read a commit", &e))?;
         Ok(Some(commit.tree().map_err(|e| self.error("read a tree", &e))?))
     }
 
-    fn changes(&self, diff: &git2::Diff<'_>) -> Vec<RawChange> {
+    fn changes(diff: &git2::Diff<'_>) -> Vec<RawChange> {
         let mut changes: Vec<RawChange> = diff
             .deltas()
             .map(|delta| {
@@ -72,8 +71,7 @@ impl Library {
 
 impl Objects for Library {
     fn head(&self) -> Result<Head, GitError> {
-        let reference =
-            self.repo.find_reference("HEAD").map_err(|e| self.error("read HEAD", &e))?;
+        let reference = self.repo.find_reference("HEAD").map_err(|e| self.error("read HEAD", &e))?;
         let branch = reference
             .symbolic_target()
             .ok()
@@ -99,19 +97,17 @@ impl Objects for Library {
         // git has the tree's id in the index already, and then nothing is
         // computed; where it has not, what would be written stays in memory.
         let odb = self.odb()?;
-        let _in_memory =
-            odb.add_new_mempack_backend(1000).map_err(|e| self.error("open the objects", &e))?;
+        let _in_memory = odb.add_new_mempack_backend(1000).map_err(|e| self.error("open the objects", &e))?;
         let tree = index.write_tree_to(&self.repo).map_err(|e| self.error("compute the tree", &e))?;
         Ok(Delta {
             base_tree: base.map_or_else(|| empty_tree(40).to_owned(), |tree| tree.id().to_string()),
             tree: tree.to_string(),
-            changes: self.changes(&diff),
+            changes: Self::changes(&diff),
         })
     }
 
     fn commit(&self, id: &str) -> Result<Commit, GitError> {
-        let commit =
-            self.repo.find_commit(self.oid(id)?).map_err(|e| self.error("read a commit", &e))?;
+        let commit = self.repo.find_commit(self.oid(id)?).map_err(|e| self.error("read a commit", &e))?;
         Ok(Commit {
             id: commit.id().to_string(),
             tree: commit.tree_id().to_string(),
@@ -128,7 +124,7 @@ impl Objects for Library {
         let id = |tree: Option<git2::Tree<'_>>| {
             tree.map_or_else(|| empty_tree(40).to_owned(), |tree| tree.id().to_string())
         };
-        Ok(Delta { changes: self.changes(&diff), base_tree: id(base), tree: id(tree) })
+        Ok(Delta { changes: Self::changes(&diff), base_tree: id(base), tree: id(tree) })
     }
 
     fn size(&self, id: &str) -> Result<u64, GitError> {

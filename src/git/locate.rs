@@ -48,9 +48,8 @@ impl Location {
                 // git runs hooks at the top of the work tree, in a bare
                 // repository in the git directory itself.
                 let bare = real(&surroundings.cwd)? == real(&git_dir)?;
-                let work_tree = surroundings
-                    .path("GIT_WORK_TREE")
-                    .or_else(|| (!bare).then(|| surroundings.cwd.clone()));
+                let work_tree =
+                    surroundings.path("GIT_WORK_TREE").or_else(|| (!bare).then(|| surroundings.cwd.clone()));
                 Self::from_git_dir(&git_dir, work_tree)
             }
             None => Self::discover(&surroundings.cwd),

@@ -134,7 +134,9 @@ impl ProgramObjects {
     fn tree_of(&self, commit: Option<&str>) -> Result<String, GitError> {
         match commit {
             None => Ok(empty_tree(self.hex_digits).to_owned()),
-            Some(commit) => self.line(&["rev-parse", "--verify", "--end-of-options", &format!("{commit}^{{tree}}")]),
+            Some(commit) => {
+                self.line(&["rev-parse", "--verify", "--end-of-options", &format!("{commit}^{{tree}}")])
+            }
         }
     }
 
@@ -249,7 +251,8 @@ impl Objects for ProgramObjects {
 
     fn between(&self, base: Option<&str>, commit: &str) -> Result<Delta, GitError> {
         let (base_tree, tree) = (self.tree_of(base)?, self.tree_of(Some(commit))?);
-        let raw = self.run(&["diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-abbrev", &base_tree, &tree])?;
+        let raw =
+            self.run(&["diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-abbrev", &base_tree, &tree])?;
         Ok(Delta { base_tree, tree, changes: parse_raw(&raw) })
     }
 

@@ -86,7 +86,11 @@ pub fn hooks_path(git: &Git, location: &Location) -> Result<Option<HooksPath>, G
 }
 
 /// Sets `core.hooksPath` in the repository's own configuration; `None` unsets it.
-pub fn set_hooks_path(git: &Git, location: &Location, value: Option<&std::path::Path>) -> Result<(), GitError> {
+pub fn set_hooks_path(
+    git: &Git,
+    location: &Location,
+    value: Option<&std::path::Path>,
+) -> Result<(), GitError> {
     let mut command = git.at(location);
     command.args(["config", "--local"]);
     match value {
@@ -110,7 +114,8 @@ pub fn work_state(git: &Git, location: &Location) -> Result<WorkState, GitError>
     if location.work_tree.is_none() {
         return Ok(WorkState { head: profile(git, location)?.head, ..WorkState::default() });
     }
-    let answer = git.output(location, &["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal"])?;
+    let answer =
+        git.output(location, &["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal"])?;
     let mut state = WorkState::default();
     let mut fields = answer.split(|byte| *byte == 0);
     while let Some(field) = fields.next() {

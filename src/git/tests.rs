@@ -114,8 +114,7 @@ fn commits_and_histories_agree() {
     let location = Location::discover(dir.path()).unwrap();
     let library = open(&Git::default(), &location).unwrap();
     let program = open_by_program(&Git::default(), &location).unwrap();
-    let (first, second) =
-        (git(dir.path(), &["rev-parse", "HEAD~"]), git(dir.path(), &["rev-parse", "HEAD"]));
+    let (first, second) = (git(dir.path(), &["rev-parse", "HEAD~"]), git(dir.path(), &["rev-parse", "HEAD"]));
     for objects in [&library, &program] {
         let commit = objects.commit(&second).unwrap();
         assert_eq!(commit.parents, std::slice::from_ref(&first));

@@ -1,10 +1,10 @@
 use std::fmt;
 
+pub use crate::generated::kanban::ErrorReason as Reason;
 use crate::{
     fs::PathError, git::GitError, install::InstallError, ledger::LedgerError, policy::ConfigError,
     registry::RegistryError,
 };
-pub use crate::generated::kanban::ErrorReason as Reason;
 
 /// What went wrong below, for the log.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;

@@ -34,13 +34,13 @@ pub struct Now {
 impl Governor {
     /// Looks at `repos`, several at a time; `sink` gets them in their order,
     /// as they are done, and ends the work by returning false.
-    pub fn fleet(&self, repos: Vec<Repo>, mut sink: impl FnMut(RepoState) -> bool) {
+    pub fn fleet(&self, repos: &[Repo], mut sink: impl FnMut(RepoState) -> bool) {
         let next = AtomicUsize::new(0);
         let workers = std::thread::available_parallelism().map_or(2, usize::from).min(8);
         let (done, states) = mpsc::sync_channel(workers);
         std::thread::scope(|scope| {
             for _ in 0..workers {
-                let (done, next, repos) = (done.clone(), &next, &repos);
+                let (done, next) = (done.clone(), &next);
                 scope.spawn(move || {
                     while let Some((at, repo)) =
                         Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, repos.get(at)?)))

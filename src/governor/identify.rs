@@ -49,7 +49,8 @@ impl Governor {
                 .collect();
             places.version.clone_from(&document.version);
         }
-        let keys = [Some(location.main_path()), location.work_tree.clone(), Some(location.common_dir.clone())];
+        let keys =
+            [Some(location.main_path()), location.work_tree.clone(), Some(location.common_dir.clone())];
         keys.into_iter().flatten().find_map(|key| places.by_path.get(&key).cloned())
     }
 
@@ -71,8 +72,9 @@ impl Governor {
             |near| format!("did you mean {near}?"),
         );
         let shown = shown(std::path::Path::new(selector));
-        let error = Error::new(Reason::RepoNotFound, format!("no registered repository is called {shown}; {hint}"))
-            .with("selector", shown);
+        let error =
+            Error::new(Reason::RepoNotFound, format!("no registered repository is called {shown}; {hint}"))
+                .with("selector", shown);
         Err(match near {
             Some(near) => error.with("nearest", near),
             None => error,

@@ -46,7 +46,7 @@ impl Governor {
     ) -> Result<(CommitState, Vec<Finding>), Error> {
         let (parent, tree, base) = trees(objects, commit)?;
         let base = base.unwrap_or_else(|| empty_tree_like(&tree).to_owned());
-        if self.is_known_good(subject, &base, &tree)? {
+        if self.is_known_good(subject, &base, &tree) {
             return Ok((CommitState::Validated, Vec::new()));
         }
         let delta = objects.between(parent.as_deref(), commit)?;

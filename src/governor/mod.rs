@@ -19,8 +19,6 @@ mod late;
 mod onboard;
 mod push;
 
-
-
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -38,7 +36,7 @@ use crate::{
     probe::TrackOptions,
     registry::{Registry, View},
 };
-pub use call::{HookCall, Judgement, Judged};
+pub use call::{HookCall, Judged, Judgement};
 pub use error::{Cause, Error, Reason};
 pub use events::Emission;
 pub use fleet::RepoState;
@@ -86,8 +84,7 @@ impl Governor {
     /// no error here: it is told by [`Governor::status`].
     pub fn open(home: Home, socket: PathBuf) -> Result<Self, Error> {
         let user = std::env::home_dir().unwrap_or_default();
-        let registry =
-            Registry::open(home.config.join("repos.yml"), home.state.join("repos.lock"), user);
+        let registry = Registry::open(home.config.join("repos.yml"), home.state.join("repos.lock"), user);
         let ledger = Ledger::open(&home.state.join("ledger.sqlite3"))?;
         let fingerprint_key = fingerprint_key(&home)?;
         Ok(Self {
@@ -173,7 +170,7 @@ impl Governor {
     /// How the governor is.
     pub fn status(&self) -> Status {
         let view = self.registry.view();
-        let mut problems: Vec<String> = view.problem.iter().map(|problem| problem.to_string()).collect();
+        let mut problems: Vec<String> = view.problem.iter().map(ToString::to_string).collect();
         problems.extend(self.config.problems().into_iter().map(|problem| problem.message));
         problems.extend(self.ledger.problem());
         Status {

@@ -66,7 +66,9 @@ impl Governor {
         }
         if !path.exists() {
             let shown = shown(path);
-            return Err(Error::new(Reason::PathNotFound, format!("{shown} does not exist")).with("path", shown));
+            return Err(
+                Error::new(Reason::PathNotFound, format!("{shown} does not exist")).with("path", shown)
+            );
         }
         let location = Location::discover(path)?;
         let writer = writer(options.dry_run);
@@ -178,8 +180,9 @@ fn free_name(document: &Document, path: &Path) -> String {
     if !taken(&longer) {
         return longer;
     }
-    // There are finitely many names taken, so one of these is free.
-    (2..).map(|n| format!("{longer}-{n}")).find(|name| !taken(name)).unwrap_or(longer)
+    // One more than there are names taken: one of these is free.
+    let mut numbered = (2..=document.repos.len() + 2).map(|n| format!("{longer}-{n}"));
+    numbered.find(|name| !taken(name)).unwrap_or(longer)
 }
 
 /// The `.gitignore` profile that the files at the top of a work tree ask for.

@@ -112,8 +112,8 @@ async fn exchange(
     let answered = match tokio::time::timeout(greeting, &mut answer).await {
         Ok(answered) => answered,
         Err(_) if !connection.heard() => {
-            let socket = Endpoint::socket(home, endpoint)
-                .map_err(|e| Failure::Start(ConnectError::from(e).into()))?;
+            let socket =
+                Endpoint::socket(home, endpoint).map_err(|e| Failure::Start(ConnectError::from(e).into()))?;
             return Err(Failure::Start(ConnectError::NoAnswer(socket, greeting).into()));
         }
         Err(_) => tokio::time::timeout(patience.saturating_sub(greeting), answer)

@@ -151,9 +151,7 @@ fn judge(kind: Kind, args: &[OsString], stdin: Option<Vec<u8>>) -> i32 {
             say::findings(kind, &response);
             i32::from(response.verdict() == Verdict::Refuse)
         }
-        Err(failure) => {
-            unreachable(kind, Some((&home, endpoint.as_ref())), &request, &failure.to_string())
-        }
+        Err(failure) => unreachable(kind, Some((&home, endpoint.as_ref())), &request, &failure.to_string()),
     }
 }
 

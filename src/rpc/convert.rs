@@ -35,10 +35,7 @@ pub(super) fn repo(repo: Repo) -> proto::Repo {
         id: repo.id.unwrap_or_default(),
         name: repo.name,
         local_path: bytes_of(&repo.local_path),
-        remote_url: repo
-            .remote_url
-            .map(|url| crate::registry::without_credentials(&url))
-            .unwrap_or_default(),
+        remote_url: repo.remote_url.map(|url| crate::registry::without_credentials(&url)).unwrap_or_default(),
         default_branch: repo.default_branch.unwrap_or_default(),
         env_template: repo.env_template.unwrap_or_default(),
         gitignore_profile: repo.gitignore_profile.unwrap_or_default(),
@@ -98,8 +95,7 @@ pub(super) fn repo_hooks(repo: &Repo, hooks: Result<RepoHooks, Error>) -> proto:
 }
 
 pub(super) fn repo_state(state: RepoState) -> proto::RepoState {
-    let mut answer =
-        proto::RepoState { repo: Some(repo(state.repo)), ..proto::RepoState::default() };
+    let mut answer = proto::RepoState { repo: Some(repo(state.repo)), ..proto::RepoState::default() };
     match state.now {
         Ok(now) => {
             answer.branch = now.work.head.branch.unwrap_or_default();

@@ -11,9 +11,8 @@ use crate::{
     generated::kanban::{
         AddRepoRequest, AddRepoResponse, CheckHooksRequest, CheckHooksResponse, GetRepoRequest,
         GetRepoResponse, InstallHooksRequest, InstallHooksResponse, ListRepoStatusesRequest,
-        ListRepoStatusesResponse, ListReposRequest, ListReposResponse, RemoveRepoRequest,
-        RemoveRepoResponse, UninstallHooksRequest, UninstallHooksResponse,
-        repo_registry_server::RepoRegistry,
+        ListRepoStatusesResponse, ListReposRequest, ListReposResponse, RemoveRepoRequest, RemoveRepoResponse,
+        UninstallHooksRequest, UninstallHooksResponse, repo_registry_server::RepoRegistry,
     },
     governor::{AddOptions, Error, Governor, Reason},
     registry::Repo,
@@ -144,7 +143,7 @@ impl RepoRegistry for Service {
         let repos = governor.select_all(&request.into_inner().selectors).map_err(status)?;
         let total = count(&repos);
         Ok(streaming(move |sink| {
-            governor.fleet(repos, |state| {
+            governor.fleet(&repos, |state| {
                 sink(ListRepoStatusesResponse { state: Some(convert::repo_state(state)), total })
             });
             Ok(())

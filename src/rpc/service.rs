@@ -73,7 +73,7 @@ impl Contract for Service {
     async fn reload(&self, request: Request<ReloadRequest>) -> Result<Response<ReloadResponse>, Status> {
         let governor = Arc::clone(&self.0);
         blocking(request.metadata(), move || {
-            Ok(ReloadResponse { policy_digest: governor.reload()?.digest().to_string() })
+            Ok(ReloadResponse { policy_digest: governor.reload()?.digest() })
         })
         .await
     }

@@ -35,12 +35,7 @@ impl Rule for GovernedFiles {
             let submodule = change.new_mode & 0o170_000 == 0o160_000;
             if name == b".env" && change.kind != ChangeKind::Deleted && !submodule {
                 let message = ".env holds this machine's values and is never committed".to_owned();
-                report(
-                    &change.path,
-                    0,
-                    message,
-                    "`git rm --cached PATH`; kpmo's .gitignore block ignores it",
-                );
+                report(&change.path, 0, message, "`git rm --cached PATH`; add it to .gitignore");
             }
             // The governor's blocks go where the file goes: a rename keeps them,
             // and a link or submodule in its place has none.

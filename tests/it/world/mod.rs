@@ -11,8 +11,10 @@
 //! stand still. Everything goes away with the [`World`], the governor too.
 
 mod peers;
+mod processes;
 mod ran;
 mod repo;
+mod tree;
 
 use std::{
     fs,
@@ -23,8 +25,20 @@ use std::{
 };
 
 pub use peers::{is_root, left_out, peer, python};
+pub use processes::Background;
 pub use ran::Ran;
 pub use repo::Repo;
+pub use tree::{differing, tree};
+
+/// An AWS access key id, put together so that no file of ours holds one.
+pub fn key() -> String {
+    ["AKIA", "Z7QJH2V5NTK3XW4P"].concat()
+}
+
+/// A line with that key in it.
+pub fn secret() -> String {
+    format!("key = \"{}\"\n", key())
+}
 
 /// Longest that a condition is waited for; reached only when a test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -43,7 +57,8 @@ impl World {
         for path in [world.home().join("bin"), world.user(), world.path("src")] {
             fs::create_dir_all(path).unwrap();
         }
-        for (name, program) in [("kpmo", env!("CARGO_BIN_EXE_kpmo")), ("kpmo-hook", env!("CARGO_BIN_EXE_kpmo-hook"))]
+        for (name, program) in
+            [("kpmo", env!("CARGO_BIN_EXE_kpmo")), ("kpmo-hook", env!("CARGO_BIN_EXE_kpmo-hook"))]
         {
             let installed = world.home().join("bin").join(name);
             // A link is as good as a copy, and these are large.
@@ -70,7 +85,10 @@ impl World {
 
     /// As [`World::repo`], with more arguments for `git init`.
     pub fn init(&self, name: &str, args: &[&str], files: &[(&str, &str)]) -> Repo<'_> {
-        let path = self.path("src").join(name);
+        self.init_at(self.path("src").join(name), args, files)
+    }
+
+    fn init_at(&self, path: PathBuf, args: &[&str], files: &[(&str, &str)]) -> Repo<'_> {
         fs::create_dir_all(&path).unwrap();
         let repo = Repo::new(self, path);
         repo.git(["init", "-q"].iter().chain(args)).fine();
@@ -94,6 +112,42 @@ impl World {
     /// A repository by its name.
     pub fn at(&self, name: &str) -> Repo<'_> {
         Repo::new(self, self.path("src").join(name))
+    }
+
+    /// A bare repository beside those that are governed: the other side of a push.
+    pub fn bare(&self, name: &str) -> Repo<'_> {
+        self.init_at(self.path("remote").join(name), &["--bare"], &[])
+    }
+
+    /// Writes `policy.yml`.
+    pub fn policy(&self, text: &str) {
+        fs::create_dir_all(self.home().join("config")).unwrap();
+        fs::write(self.home().join("config/policy.yml"), format!("version: 1\n{text}")).unwrap();
+    }
+
+    /// The text of `repos.yml`.
+    pub fn registry(&self) -> String {
+        fs::read_to_string(self.home().join("config/repos.yml")).unwrap()
+    }
+
+    /// Edits `repos.yml` by hand.
+    #[track_caller]
+    pub fn edit_registry(&self, from: &str, to: &str) {
+        let text = self.registry();
+        assert!(text.contains(from), "{from:?} is not in {text}");
+        fs::write(self.home().join("config/repos.yml"), text.replacen(from, to, 1)).unwrap();
+    }
+
+    /// What `kpmo status` says of a repository.
+    #[track_caller]
+    pub fn status(&self, name: &str) -> serde_json::Value {
+        self.json(["status", name])["repos"][0].clone()
+    }
+
+    /// Waits until a repository has so many unvalidated commits.
+    #[track_caller]
+    pub fn until_unvalidated(&self, name: &str, count: u64) {
+        self.until(&format!("{name} has {count} unvalidated"), || self.status(name)["unvalidated"] == count);
     }
 
     /// A path in this world's directory.
@@ -235,7 +289,8 @@ fn contains(dir: &Path, needle: &[u8], skip: &Path) -> Option<PathBuf> {
             if let Some(found) = contains(&path, needle, skip) {
                 return Some(found);
             }
-        } else if kind.is_file() && fs::read(&path).is_ok_and(|b| b.windows(needle.len()).any(|w| w == needle))
+        } else if kind.is_file()
+            && fs::read(&path).is_ok_and(|b| b.windows(needle.len()).any(|w| w == needle))
         {
             return Some(path);
         }

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 pub fn peer(name: &str) -> Option<PathBuf> {
     let own = std::env::var_os("KPMO_TEST_BIN").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = own.into_iter().chain(std::env::split_paths(&path)).map(|dir| dir.join(name)).find(|p| p.is_file());
+    let found =
+        own.into_iter().chain(std::env::split_paths(&path)).map(|dir| dir.join(name)).find(|p| p.is_file());
     if found.is_none() {
         left_out(&format!("{name} is not installed"));
     }
@@ -30,10 +31,12 @@ pub fn left_out(why: &str) {
     let test = std::thread::current().name().unwrap_or("?").to_owned();
     assert!(std::env::var_os("CI").is_none(), "LEFT OUT: {test}: {why}; run tests/all.sh, which sets it up");
     // Past the test harness, which keeps what a passing test prints to itself.
-    let _ = std::fs::OpenOptions::new()
-        .write(true)
-        .open("/dev/stderr")
-        .map(|mut stderr| std::io::Write::write_all(&mut stderr, format!("\nLEFT OUT: {test}: {why}; tests/all.sh sets it up\n").as_bytes()));
+    let _ = std::fs::OpenOptions::new().write(true).open("/dev/stderr").map(|mut stderr| {
+        std::io::Write::write_all(
+            &mut stderr,
+            format!("\nLEFT OUT: {test}: {why}; tests/all.sh sets it up\n").as_bytes(),
+        )
+    });
 }
 
 /// Whether file permissions stop us.

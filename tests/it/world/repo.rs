@@ -18,6 +18,12 @@ impl<'a> Repo<'a> {
         Self { world, path }
     }
 
+    /// The same repository, seen from one of its directories.
+    pub fn sub(&self, dir: &str) -> Repo<'a> {
+        fs::create_dir_all(self.path.join(dir)).unwrap();
+        self.beside(&self.path.join(dir))
+    }
+
     /// Writes a file, with the directories above it.
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> &Self {
         let path = self.path.join(name);
@@ -60,6 +66,31 @@ impl<'a> Repo<'a> {
         let mut command = self.world.command(program);
         command.current_dir(&self.path);
         command
+    }
+
+    /// As [`Repo::git`], with a variable in the environment.
+    #[must_use = "say whether it was to go well: fine(), refused(), …"]
+    pub fn git_with<A: AsRef<OsStr>>(
+        &self,
+        name: &str,
+        value: impl AsRef<OsStr>,
+        args: impl IntoIterator<Item = A>,
+    ) -> Ran {
+        Ran::of(self.command("git").env(name, value).args(args))
+    }
+
+    /// Commits a file past kpmo.
+    pub fn slip(&self, name: &str, text: impl AsRef<[u8]>) -> &Self {
+        self.stage(name, text).git(["commit", "-qnm", "slipped"]).fine();
+        self
+    }
+
+    /// Makes a bare repository, empty, its remote `origin`.
+    pub fn with_origin(self) -> Self {
+        let name = format!("{}.git", self.path.file_name().unwrap().to_str().unwrap());
+        let origin = self.world.bare(&name);
+        self.git([OsStr::new("remote"), "add".as_ref(), "origin".as_ref(), origin.path.as_ref()]).fine();
+        self
     }
 
     /// A hook's file in the default place.

@@ -1,0 +1,357 @@
+//! The repository, its clones, and the hooks in them.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fmt::Write as _,
+    fs,
+    io::{Read, Write as _},
+    os::unix::{
+        fs::symlink,
+        net::{UnixListener, UnixStream},
+    },
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::Result;
+
+const FILES: usize = 1000;
+const COMMITS: usize = 200;
+/// Name of the hook that other tools run, and the word in what they print that
+/// tells that they do.
+const NO_OP: &str = "noop";
+
+/// A clone with its hooks, and what its commits took.
+pub(super) struct Variant {
+    /// For people.
+    pub name: String,
+    /// Milliseconds of each commit that counts.
+    pub took: Vec<f64>,
+    place: PathBuf,
+    repo: PathBuf,
+    /// Directory in front of PATH.
+    tools: Option<PathBuf>,
+    daemon: Daemon,
+}
+
+/// What the variant's hooks talk to.
+enum Daemon {
+    None,
+    /// How often it was asked.
+    Raw(Arc<AtomicUsize>),
+    Kpmo(Kpmo),
+}
+
+/// A home with a running governor.
+struct Kpmo {
+    place: PathBuf,
+    program: PathBuf,
+    home: PathBuf,
+}
+
+impl Kpmo {
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = hermetic(&self.place, &self.program, None);
+        command.env("KPMO_HOME", &self.home).args(args);
+        command
+    }
+
+    /// Waits for work that goes on after the commit: it would slow down the next
+    /// variant's.
+    fn settle(&self) -> Result<()> {
+        let spool = self.home.join("state/spool");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let is_event = |entry: fs::DirEntry| entry.path().extension() == Some(OsStr::new("hook"));
+        while spool.exists() && fs::read_dir(&spool)?.flatten().any(is_event) {
+            if Instant::now() > deadline {
+                return Err("the governor leaves events undone".into());
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Kpmo {
+    fn drop(&mut self) {
+        if let Err(error) = succeed(&mut self.command(&["governor", "stop", "--force"])) {
+            eprintln!("hook_cost: {error}");
+        }
+    }
+}
+
+impl Variant {
+    /// Adds a line to a file and commits that; milliseconds of the commit alone.
+    pub fn commit(&self, round: usize) -> Result<f64> {
+        self.stage(round)?;
+        let mut commit = self.git(&["commit", "--quiet", "--message", "one line more"]);
+        commit.stdout(Stdio::null()).stderr(Stdio::null());
+        let start = Instant::now();
+        let status = commit.status()?;
+        let took = start.elapsed();
+        if !status.success() {
+            return Err(format!("{}: git commit failed", self.name).into());
+        }
+        if let Daemon::Kpmo(kpmo) = &self.daemon {
+            kpmo.settle()?;
+        }
+        Ok(took.as_secs_f64() * 1000.0)
+    }
+
+    fn stage(&self, round: usize) -> Result<()> {
+        let file = file_name(round * 7 % FILES);
+        writeln!(fs::OpenOptions::new().append(true).open(self.repo.join(&file))?, "round {round}")?;
+        succeed(&mut self.git(&["add", &file])).map(drop)
+    }
+
+    /// Whether the hooks were there at each of so many commits.
+    pub fn check(&self, commits: usize) -> Result<()> {
+        let (seen, expected) = match &self.daemon {
+            Daemon::None => return Ok(()),
+            Daemon::Raw(asked) => (asked.load(Ordering::Relaxed), 2 * commits),
+            Daemon::Kpmo(kpmo) => {
+                let events = succeed(&mut kpmo.command(&["events", "--json", "--kind", "verdict"]))?;
+                (String::from_utf8_lossy(&events.stdout).lines().count(), commits)
+            }
+        };
+        if seen == expected {
+            return Ok(());
+        }
+        Err(format!("{}: {seen} calls were seen, and {expected} expected", self.name).into())
+    }
+
+    /// A commit in which another tool shows that its hooks run.
+    fn prove(&self) -> Result<()> {
+        self.stage(0)?;
+        let output = succeed(&mut self.git(&["commit", "--message", "the first"]))?;
+        let said = [output.stdout, output.stderr].concat();
+        let times = said.windows(NO_OP.len()).filter(|word| *word == NO_OP.as_bytes()).count();
+        if times < 2 {
+            let said = String::from_utf8_lossy(&said);
+            return Err(format!("{}: its hooks do not run; git said: {said}", self.name).into());
+        }
+        Ok(())
+    }
+
+    fn git(&self, args: &[&str]) -> Command {
+        let mut git = hermetic(&self.place, "git", self.tools.as_deref());
+        git.current_dir(&self.repo).args(args);
+        git
+    }
+}
+
+/// Where it all takes place.
+pub(super) struct World {
+    place: PathBuf,
+}
+
+impl World {
+    /// Makes the repository that all variants are clones of.
+    pub fn new(place: &Path) -> Result<Self> {
+        fs::create_dir(place.join("user"))?;
+        let world = Self { place: place.into() };
+        let origin = place.join("origin.git");
+        succeed(
+            world.command("git").args(["init", "--quiet", "--bare", "--initial-branch=main"]).arg(&origin),
+        )?;
+        let mut import = world.command("git");
+        import.current_dir(&origin).args(["fast-import", "--quiet"]).stdin(Stdio::piped());
+        let mut import = import.spawn()?;
+        import.stdin.take().ok_or("git fast-import takes no input")?.write_all(history()?.as_bytes())?;
+        if import.wait()?.success() { Ok(world) } else { Err("git fast-import failed".into()) }
+    }
+
+    /// A clone without hooks.
+    pub fn variant(&self, name: &str) -> Result<Variant> {
+        let directory = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let variant = Variant {
+            name: name.to_owned(),
+            took: Vec::new(),
+            place: self.place.clone(),
+            repo: self.place.join(directory),
+            tools: None,
+            daemon: Daemon::None,
+        };
+        succeed(self.command("git").args(["clone", "--quiet", "origin.git"]).arg(&variant.repo))?;
+        for (key, value) in [("gc.auto", "0"), ("maintenance.auto", "false")] {
+            succeed(&mut variant.git(&["config", key, value]))?;
+        }
+        Ok(variant)
+    }
+
+    /// The floor: a client of nothing but the standard library, whose daemon
+    /// always agrees.
+    pub fn raw(&self, name: &str) -> Result<Variant> {
+        let program = self.place.join("raw_client");
+        let mut rustc = Command::new("rustc");
+        rustc.args(["--edition", "2024", "-C", "opt-level=3", "-C", "lto=fat", "-C", "codegen-units=1"]);
+        rustc.args(["-C", "panic=abort", "-C", "strip=symbols"]);
+        if cfg!(target_os = "linux") {
+            rustc.arg("--target").arg(format!("{}-unknown-linux-musl", env::consts::ARCH));
+        }
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/raw_client.rs");
+        succeed(rustc.arg("-o").arg(&program).arg(source))?;
+
+        let listener = UnixListener::bind(self.place.join("raw.sock"))?;
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                if agree(&mut stream).is_ok() {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let variant = self.variant(name)?;
+        for hook in ["pre-commit", "post-commit"] {
+            symlink(&program, variant.repo.join(".git/hooks").join(hook))?;
+        }
+        Ok(Variant { daemon: Daemon::Raw(asked), ..variant })
+    }
+
+    /// kpmo with this build of its hook, and a governor of its own.
+    pub fn kpmo(&self, name: &str, hook: &Path) -> Result<Variant> {
+        let variant = self.variant(name)?;
+        let home = variant.repo.with_extension("home");
+        let programs = variant.repo.with_extension("bin");
+        fs::create_dir(&programs)?;
+        fs::copy(env!("CARGO_BIN_EXE_kpmo"), programs.join("kpmo"))?;
+        fs::copy(hook, programs.join("kpmo-hook"))?;
+        let kpmo = Kpmo { place: self.place.clone(), program: programs.join("kpmo"), home };
+        // With nothing to find: a home, the programs in it, and its governor.
+        succeed(kpmo.command(&["up"]).arg(&programs))?;
+        succeed(kpmo.command(&["repo", "add"]).arg(&variant.repo))?;
+        Ok(Variant { daemon: Daemon::Kpmo(kpmo), ..variant })
+    }
+
+    /// prek, if it is here.
+    pub fn prek(&self) -> Result<Option<Variant>> {
+        let config = format!(
+            "repos:\n- repo: local\n  hooks:\n  - id: {NO_OP}\n    name: {NO_OP}\n    language: system\n    \
+             entry: 'true'\n    always_run: true\n    pass_filenames: false\n    \
+             stages: [pre-commit, post-commit]\n"
+        );
+        let install = ["install", "-t", "pre-commit", "-t", "post-commit"];
+        self.tool("prek", ".pre-commit-config.yaml", &config, &install)
+    }
+
+    /// lefthook, if it is here.
+    pub fn lefthook(&self) -> Result<Option<Variant>> {
+        let event = |name: &str| format!("{name}:\n  jobs:\n  - name: {NO_OP}\n    run: 'true'\n");
+        let config = event("pre-commit") + &event("post-commit");
+        self.tool("lefthook", "lefthook.yml", &config, &["install"])
+    }
+
+    fn tool(&self, name: &str, file: &str, config: &str, install: &[&str]) -> Result<Option<Variant>> {
+        let Some(program) = native(name) else { return Ok(None) };
+        let mut variant = self.variant(name)?;
+        variant.tools = program.parent().map(Path::to_path_buf);
+        fs::write(variant.repo.join(file), config)?;
+        succeed(&mut variant.git(&["add", file]))?;
+        succeed(&mut variant.git(&["commit", "--quiet", "--message", "its configuration"]))?;
+        let mut installer = hermetic(&self.place, &program, variant.tools.as_deref());
+        succeed(installer.current_dir(&variant.repo).args(install))?;
+        variant.prove()?;
+        Ok(Some(variant))
+    }
+
+    fn command(&self, program: &str) -> Command {
+        hermetic(&self.place, program, None)
+    }
+}
+
+/// A program in an environment that holds nothing of this machine's but PATH.
+fn hermetic(place: &Path, program: impl AsRef<OsStr>, tools: Option<&Path>) -> Command {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths(tools.map(Path::to_path_buf).into_iter().chain(env::split_paths(&path)));
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .current_dir(place)
+        .stdin(Stdio::null())
+        .env("PATH", path.unwrap_or_default())
+        .env("HOME", place.join("user"))
+        .env("LC_ALL", "C")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("RAW_CLIENT_SOCKET", place.join("raw.sock"));
+    for role in ["AUTHOR", "COMMITTER"] {
+        command.env(format!("GIT_{role}_NAME"), "A Committer");
+        command.env(format!("GIT_{role}_EMAIL"), "committer@example.org");
+    }
+    command
+}
+
+fn succeed(command: &mut Command) -> Result<Output> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{command:?}: {}: {said}", output.status).into())
+}
+
+/// For `git fast-import`: a first commit with all files, then one change each.
+fn history() -> Result<String> {
+    let mut history = String::new();
+    for commit in 0..COMMITS {
+        let at = 1_700_000_000 + commit;
+        write!(
+            history,
+            "commit refs/heads/main\ncommitter A Committer <committer@example.org> {at} +0000\n"
+        )?;
+        history.push_str("data 6\nchange\n");
+        for file in if commit == 0 { 0..FILES } else { commit..commit + 1 } {
+            let lines = (0..40).map(|line| format!("{file}: line {line} as of {commit}\n"));
+            let text = lines.collect::<String>();
+            write!(history, "M 100644 inline {}\ndata {}\n{text}\n", file_name(file), text.len())?;
+        }
+    }
+    Ok(history)
+}
+
+fn file_name(file: usize) -> String {
+    format!("part{}/file{file}.txt", file % 40)
+}
+
+/// Reads a question and answers it.
+fn agree(stream: &mut UnixStream) -> std::io::Result<()> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let mut question = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap_or_default()];
+    stream.read_exact(&mut question)?;
+    stream.write_all(&[0])
+}
+
+/// The program itself: a wheel's or a package's wrapper costs more than what it
+/// wraps.
+fn native(name: &str) -> Option<PathBuf> {
+    let set_up = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-env/venv/bin");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let known = env::var_os("KPMO_TEST_BIN").map(PathBuf::from);
+    known.into_iter().chain([set_up]).chain(env::split_paths(&path)).find_map(|bin| {
+        let program = bin.join(name);
+        if is_native(&program) {
+            return Some(program);
+        }
+        let packages = fs::read_dir(bin.parent()?.join("lib")).ok()?.flatten();
+        packages.map(|python| python.path().join("site-packages").join(name).join("bin")).find_map(|bin| {
+            let platforms = fs::read_dir(bin).ok()?.flatten();
+            platforms.map(|platform| platform.path().join(name)).find(|program| is_native(program))
+        })
+    })
+}
+
+fn is_native(program: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = fs::File::open(program).and_then(|mut file| file.read_exact(&mut magic));
+    // ELF, and Mach-O of 64 bits and of several architectures.
+    read.is_ok() && [*b"\x7fELF", [0xcf, 0xfa, 0xed, 0xfe], [0xca, 0xfe, 0xba, 0xbe]].contains(&magic)
+}
