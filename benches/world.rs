@@ -330,23 +330,14 @@ fn agree(stream: &mut UnixStream) -> std::io::Result<()> {
     stream.write_all(&[0])
 }
 
-/// The program itself: a wheel's or a package's wrapper costs more than what it
-/// wraps.
+/// The program itself: the wrapper that a package puts before it can cost more
+/// than what it wraps.
 fn native(name: &str) -> Option<PathBuf> {
-    let set_up = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-env/venv/bin");
+    let set_up = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-env/bin");
     let path = env::var_os("PATH").unwrap_or_default();
     let known = env::var_os("KPMO_TEST_BIN").map(PathBuf::from);
-    known.into_iter().chain([set_up]).chain(env::split_paths(&path)).find_map(|bin| {
-        let program = bin.join(name);
-        if is_native(&program) {
-            return Some(program);
-        }
-        let packages = fs::read_dir(bin.parent()?.join("lib")).ok()?.flatten();
-        packages.map(|python| python.path().join("site-packages").join(name).join("bin")).find_map(|bin| {
-            let platforms = fs::read_dir(bin).ok()?.flatten();
-            platforms.map(|platform| platform.path().join(name)).find(|program| is_native(program))
-        })
-    })
+    let places = known.into_iter().chain([set_up]).chain(env::split_paths(&path));
+    places.map(|place| place.join(name)).find(|program| is_native(program))
 }
 
 fn is_native(program: &Path) -> bool {

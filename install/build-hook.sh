@@ -57,7 +57,8 @@ if [ "$wanted" = best ] && [ -n "$musl" ]; then
     if ! has_target "$musl" && command -v rustup >/dev/null; then
         rustup target add "$musl" >/dev/null 2>&1 || true
     fi
-    if has_target "$musl" && build --target "$musl"; then
+    # Without relocations to do at its start it takes a tenth less.
+    if has_target "$musl" && build --target "$musl" -- -C relocation-model=static; then
         echo "$program"
         exit
     fi

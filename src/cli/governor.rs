@@ -75,12 +75,20 @@ pub(super) fn stop(context: &Context, force: Force) -> Result<bool, Failure> {
     if !asked && force.force {
         kill(context)?;
     }
-    match FileLock::acquire_within(&lock, END)? {
-        Some(_) => Ok(true),
-        None => Err(Failure::new(
-            "the governor does not end; `kpmo governor stop --force` kills it, and nothing that was acknowledged is lost",
-        )),
-    }
+    let deadline = Instant::now() + END;
+    // Within the runtime: the governor waits for every connection to take its
+    // goodbye, ours among them.
+    context.block_on(async {
+        while FileLock::try_acquire(&lock)?.is_none() {
+            if Instant::now() > deadline {
+                return Err(Failure::new(
+                    "the governor does not end; `kpmo governor stop --force` kills it, and nothing that was acknowledged is lost",
+                ));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(true)
+    })
 }
 
 /// Kills the process of the endpoint record, if it still is the governor.

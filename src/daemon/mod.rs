@@ -42,6 +42,8 @@ pub fn run(home: &Home, mode: Mode) -> Result<(), DaemonError> {
     if mode == Mode::Detach {
         return Err(detach::detach(home));
     }
+    // Before anything is created: a home that can't have a socket is none.
+    let socket_path = home.default_socket()?;
     prepare(home, &RealWriter)?;
     let _lock = FileLock::try_acquire(&home.governor_lock())?
         .ok_or_else(|| DaemonError::AlreadyRunning { home: home.clone() })?;
@@ -49,11 +51,12 @@ pub fn run(home: &Home, mode: Mode) -> Result<(), DaemonError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(64)
+        // A commit a minute finds its thread waiting.
+        .thread_keep_alive(Duration::from_secs(120))
         .thread_name("governor")
         .enable_all()
         .build()
         .map_err(DaemonError::Runtime)?;
-    let socket_path = home.default_socket()?;
     let governor = Arc::new(Governor::open(home.clone(), socket_path.clone())?);
     let ended = runtime.block_on(serve(home, Arc::clone(&governor), socket_path, mode));
     // Calls that did not end within the drain are left behind, not waited for.

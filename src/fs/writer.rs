@@ -1,7 +1,7 @@
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
-    io::Write as _,
+    io::{ErrorKind, Write as _},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
     sync::Mutex,
@@ -45,7 +45,18 @@ impl Writer for RealWriter {
     }
 
     fn create_dir_all(&self, path: &Path, mode: u32) -> Result<(), PathError> {
-        fs::DirBuilder::new().recursive(true).mode(mode).create(path).at("create the directory", path)
+        match fs::DirBuilder::new().mode(mode).create(path) {
+            // The umask may have taken bits away that the caller asked for.
+            Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(mode)).at("set the mode of", path),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Err(error)
+                if error.kind() == ErrorKind::NotFound && path.parent().is_some_and(|p| !p.exists()) =>
+            {
+                path.parent().map_or(Ok(()), |parent| self.create_dir_all(parent, mode))?;
+                self.create_dir_all(path, mode)
+            }
+            Err(error) => Err(error).at("create the directory", path),
+        }
     }
 
     fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), PathError> {
@@ -93,15 +104,14 @@ impl Writer for RealWriter {
 
     fn remove(&self, path: &Path) -> Result<(), PathError> {
         match fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at("remove", path),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error).at("remove", path),
             _ => Ok(()),
         }
     }
 
     fn remove_dir_if_empty(&self, path: &Path) -> Result<(), PathError> {
-        use std::io::ErrorKind::{DirectoryNotEmpty, NotFound};
         match fs::remove_dir(path) {
-            Err(error) if !matches!(error.kind(), NotFound | DirectoryNotEmpty) => {
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {
                 Err(error).at("remove the directory", path)
             }
             _ => Ok(()),

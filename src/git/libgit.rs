@@ -1,26 +1,37 @@
 use std::path::{Path, PathBuf};
 
-use git2::{DiffOptions, ErrorClass, ErrorCode, Index, Odb, Oid, Repository, Sort};
+use git2::{
+    DiffOptions, ErrorClass, ErrorCode, Index, IndexEntry, IndexEntryExtendedFlag, ObjectType, Odb, Oid,
+    Repository,
+};
 
 use super::{
-    Commit, Delta, GitError, Head, Location, Objects, RawChange,
+    Commit, Delta, Git, GitError, Head, Location, Objects, RawChange, Target,
+    cached_tree::cached_tree,
     hashes::{empty_tree, known},
+    program::ProgramObjects,
 };
+use crate::fs::{IoContext, path_from};
 
 /// A repository as libgit2 reads it.
 pub(super) struct Library {
     repo: Repository,
     path: PathBuf,
+    git: Git,
+    location: Location,
 }
 
 impl Library {
     /// `None`: this repository is beyond libgit2, ask the program.
-    pub(super) fn open(location: &Location) -> Result<Option<Self>, GitError> {
-        if location.git_dir.join("sharedindex").exists() || beyond(location) {
+    pub(super) fn open(git: &Git, location: &Location) -> Result<Option<Self>, GitError> {
+        if beyond(location) {
             return Ok(None);
         }
         match Repository::open(&location.git_dir) {
-            Ok(repo) => Ok(Some(Self { repo, path: location.git_dir.clone() })),
+            Ok(repo) => {
+                let (git, location) = (git.clone(), location.clone());
+                Ok(Some(Self { repo, path: location.git_dir.clone(), git, location }))
+            }
             Err(error) if error.code() == ErrorCode::Owner => {
                 Err(GitError::Owner { path: location.directory().into() })
             }
@@ -42,10 +53,34 @@ impl Library {
         Oid::from_str(id).map_err(|e| self.error("read an object id", &e))
     }
 
-    fn tree_of(&self, commit: Option<&str>) -> Result<Option<git2::Tree<'_>>, GitError> {
-        let Some(commit) = commit else { return Ok(None) };
-        let commit = self.repo.find_commit(self.oid(commit)?).map_err(|e| self.error("read a commit", &e))?;
-        Ok(Some(commit.tree().map_err(|e| self.error("read a tree", &e))?))
+    fn tree_of(&self, treeish: Option<&str>) -> Result<Option<git2::Tree<'_>>, GitError> {
+        let Some(treeish) = treeish else { return Ok(None) };
+        let object =
+            self.repo.find_object(self.oid(treeish)?, None).map_err(|e| self.error("read a commit", &e))?;
+        Ok(Some(object.peel_to_tree().map_err(|e| self.error("read a tree", &e))?))
+    }
+
+    /// The tree that git has written for this index, if it has.
+    fn written_tree(&self, index: &Path) -> Result<Option<git2::Tree<'_>>, GitError> {
+        let bytes = match std::fs::read(index) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            error => error.at("read", index)?,
+        };
+        let Some(id) = cached_tree(&bytes, 20) else { return Ok(None) };
+        Ok(self.repo.find_tree(self.oid(&id)?).ok())
+    }
+
+    /// How two trees differ. Equal subtrees are passed over unread.
+    fn compare(&self, base: Option<git2::Tree<'_>>, tree: Option<git2::Tree<'_>>) -> Result<Delta, GitError> {
+        let diff = self
+            .repo
+            .diff_tree_to_tree(base.as_ref(), tree.as_ref(), Some(&mut options()))
+            .map_err(|e| self.error("compare two trees", &e))?;
+        let id = |tree: Option<git2::Tree<'_>>| {
+            tree.map_or_else(|| empty_tree(40).to_owned(), |tree| tree.id().to_string())
+        };
+        Ok(Delta { changes: Self::changes(&diff), base_tree: id(base), tree: id(tree) })
     }
 
     fn changes(diff: &git2::Diff<'_>) -> Vec<RawChange> {
@@ -87,23 +122,26 @@ impl Objects for Library {
     fn staged(&self, index: Option<&Path>) -> Result<Delta, GitError> {
         let ordinary = self.path.join("index");
         let file = index.unwrap_or(&ordinary);
-        let mut index = Index::open(file).map_err(|e| self.error("read the index", &e))?;
-        let head = self.head()?.commit;
-        let base = self.tree_of(head.as_deref())?;
-        let diff = self
-            .repo
-            .diff_tree_to_index(base.as_ref(), Some(&index), Some(&mut options()))
-            .map_err(|e| self.error("compare the index", &e))?;
-        // git has the tree's id in the index already, and then nothing is
-        // computed; where it has not, what would be written stays in memory.
+        let base = self.tree_of(self.head()?.commit.as_deref())?;
+        if let Some(tree) = self.written_tree(file)? {
+            return self.compare(base, Some(tree));
+        }
+        let mut index = match Index::open(file) {
+            Ok(index) => index,
+            // Split, sparse, or of a kind yet to come: no configuration need
+            // tell, the file itself does.
+            Err(error) if error.class() == ErrorClass::Index => {
+                return ProgramObjects::open(self.git.clone(), &self.location)?.staged(Some(file));
+            }
+            Err(error) => return Err(self.error("read the index", &error)),
+        };
+        leave_out_intended(&mut index).map_err(|e| self.error("read the index", &e))?;
+        // What this writes stays in memory.
         let odb = self.odb()?;
         let _in_memory = odb.add_new_mempack_backend(1000).map_err(|e| self.error("open the objects", &e))?;
         let tree = index.write_tree_to(&self.repo).map_err(|e| self.error("compute the tree", &e))?;
-        Ok(Delta {
-            base_tree: base.map_or_else(|| empty_tree(40).to_owned(), |tree| tree.id().to_string()),
-            tree: tree.to_string(),
-            changes: Self::changes(&diff),
-        })
+        let tree = self.repo.find_tree(tree).map_err(|e| self.error("read a tree", &e))?;
+        self.compare(base, Some(tree))
     }
 
     fn commit(&self, id: &str) -> Result<Commit, GitError> {
@@ -115,16 +153,23 @@ impl Objects for Library {
         })
     }
 
+    fn target(&self, id: &str) -> Result<Target, GitError> {
+        let failed = |e| self.error("read what a ref leads to", &e);
+        let mut object = self.repo.find_object(self.oid(id)?, None).map_err(failed)?;
+        if object.kind() == Some(ObjectType::Tag) {
+            // Any: whatever is not a tag any more.
+            object = object.peel(ObjectType::Any).map_err(failed)?;
+        }
+        let id = object.id().to_string();
+        Ok(match object.kind() {
+            Some(ObjectType::Tree) => Target::Tree(id),
+            Some(ObjectType::Blob) => Target::Blob(id),
+            _ => Target::Commit(id),
+        })
+    }
+
     fn between(&self, base: Option<&str>, commit: &str) -> Result<Delta, GitError> {
-        let (base, tree) = (self.tree_of(base)?, self.tree_of(Some(commit))?);
-        let diff = self
-            .repo
-            .diff_tree_to_tree(base.as_ref(), tree.as_ref(), Some(&mut options()))
-            .map_err(|e| self.error("compare two trees", &e))?;
-        let id = |tree: Option<git2::Tree<'_>>| {
-            tree.map_or_else(|| empty_tree(40).to_owned(), |tree| tree.id().to_string())
-        };
-        Ok(Delta { changes: Self::changes(&diff), base_tree: id(base), tree: id(tree) })
+        self.compare(self.tree_of(base)?, self.tree_of(Some(commit))?)
     }
 
     fn size(&self, id: &str) -> Result<u64, GitError> {
@@ -147,7 +192,6 @@ impl Objects for Library {
     ) -> Result<Vec<String>, GitError> {
         let failed = |e| self.error("walk the history", &e);
         let mut walk = self.repo.revwalk().map_err(failed)?;
-        walk.set_sorting(Sort::TOPOLOGICAL).map_err(failed)?;
         walk.push(self.oid(tip)?).map_err(failed)?;
         for id in seen {
             let id = self.oid(id)?;
@@ -170,6 +214,14 @@ fn beyond(location: &Location) -> bool {
     let says = |word: &[u8]| config.windows(word.len()).any(|part| part == word);
     // A look that is too careful costs a process, never a wrong verdict.
     says(b"objectformat") || says(b"refstorage") || says(b"splitindex") || says(b"sparse")
+}
+
+/// Takes out, in memory, what `git add -N` put there: git commits none of it.
+fn leave_out_intended(index: &mut Index) -> Result<(), git2::Error> {
+    let is_intended =
+        |entry: &IndexEntry| entry.flags_extended & IndexEntryExtendedFlag::INTENT_TO_ADD.bits() != 0;
+    let paths: Vec<Vec<u8>> = index.iter().filter(is_intended).map(|entry| entry.path).collect();
+    paths.iter().try_for_each(|path| index.remove(&path_from(path), 0))
 }
 
 fn options() -> DiffOptions {

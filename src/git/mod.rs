@@ -8,6 +8,7 @@
 //!
 //! Object ids are hexadecimal strings here: 40 digits or 64.
 
+mod cached_tree;
 mod error;
 mod hashes;
 mod libgit;
@@ -19,7 +20,7 @@ pub use error::GitError;
 pub use hashes::empty_tree_like;
 pub use locate::{Location, Surroundings, absolute};
 pub use program::Git;
-pub use survey::{HooksPath, Profile, WorkState, hooks_path, profile, set_hooks_path, work_state};
+pub use survey::{HooksPath, Profile, WorkState, hooks_path, profile, reachable, set_hooks_path, work_state};
 
 use std::path::Path;
 
@@ -60,6 +61,17 @@ pub struct Commit {
     pub parents: Vec<String>,
 }
 
+/// What a ref leads to, tags followed; with the object's id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// As nearly always.
+    Commit(String),
+    /// A tree without a commit.
+    Tree(String),
+    /// A file's content alone.
+    Blob(String),
+}
+
 /// Where HEAD points.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Head {
@@ -80,7 +92,9 @@ pub trait Objects {
     fn staged(&self, index: Option<&Path>) -> Result<Delta, GitError>;
     /// One commit.
     fn commit(&self, id: &str) -> Result<Commit, GitError>;
-    /// How two commits' trees differ; `None` as base: the empty tree.
+    /// What an object is, tags followed.
+    fn target(&self, id: &str) -> Result<Target, GitError>;
+    /// How two commits' trees, or trees, differ; `None` as base: the empty tree.
     fn between(&self, base: Option<&str>, commit: &str) -> Result<Delta, GitError>;
     /// Size of a blob in bytes.
     fn size(&self, id: &str) -> Result<u64, GitError>;
@@ -99,7 +113,7 @@ pub trait Objects {
 
 /// Opens a repository's objects, by libgit2 if it can.
 pub fn open(git: &Git, location: &Location) -> Result<Box<dyn Objects>, GitError> {
-    match libgit::Library::open(location)? {
+    match libgit::Library::open(git, location)? {
         Some(library) => Ok(Box::new(library)),
         None => Ok(Box::new(program::ProgramObjects::open(git.clone(), location)?)),
     }

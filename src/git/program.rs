@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    Commit, Delta, GitError, Head, Location, Objects, RawChange,
+    Commit, Delta, GitError, Head, Location, Objects, RawChange, Target,
+    cached_tree::cached_tree,
     hashes::{empty_tree, known},
 };
 use crate::fs::IoContext;
@@ -48,6 +49,8 @@ impl Git {
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_NO_LAZY_FETCH", "1")
+            // A push sends what objects are, not what `git replace` shows.
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("LC_ALL", "C")
             .args(["-c", "core.fsmonitor=false", "-c", "core.quotePath=false"])
             .stdin(Stdio::null());
@@ -140,6 +143,11 @@ impl ProgramObjects {
         }
     }
 
+    fn compare(&self, base_tree: &str, tree: &str) -> Result<Vec<RawChange>, GitError> {
+        let args = ["diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-abbrev", base_tree, tree];
+        Ok(parse_raw(&self.run(&args)?))
+    }
+
     /// One question to the running batch process: type, size and, where asked
     /// for, content.
     fn ask(&self, verb: &str, id: &str) -> Result<(u64, Vec<u8>), GitError> {
@@ -208,6 +216,12 @@ impl Objects for ProgramObjects {
         let ordinary = self.location.git_dir.join("index");
         let file = index.unwrap_or(&ordinary);
         let base_tree = self.tree_of(self.head()?.commit.as_deref())?;
+        if let Ok(bytes) = std::fs::read(file)
+            && let Some(tree) = cached_tree(&bytes, self.hex_digits / 2)
+            && let Ok(changes) = self.compare(&base_tree, &tree)
+        {
+            return Ok(Delta { base_tree, tree, changes });
+        }
         // `write-tree` refreshes the index it is given and writes the trees it
         // computes: it gets a copy, and a place of its own for them. A split
         // index finds its shared part in the git directory, from the copy too.
@@ -249,11 +263,19 @@ impl Objects for ProgramObjects {
         Ok(Commit { id, tree, parents: words.collect() })
     }
 
+    fn target(&self, id: &str) -> Result<Target, GitError> {
+        let id = self.line(&["rev-parse", "--verify", "--end-of-options", &format!("{id}^{{}}")])?;
+        Ok(match self.line(&["cat-file", "-t", &id])?.as_str() {
+            "tree" => Target::Tree(id),
+            "blob" => Target::Blob(id),
+            _ => Target::Commit(id),
+        })
+    }
+
     fn between(&self, base: Option<&str>, commit: &str) -> Result<Delta, GitError> {
         let (base_tree, tree) = (self.tree_of(base)?, self.tree_of(Some(commit))?);
-        let raw =
-            self.run(&["diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-abbrev", &base_tree, &tree])?;
-        Ok(Delta { base_tree, tree, changes: parse_raw(&raw) })
+        let changes = self.compare(&base_tree, &tree)?;
+        Ok(Delta { base_tree, tree, changes })
     }
 
     fn size(&self, id: &str) -> Result<u64, GitError> {
@@ -272,7 +294,7 @@ impl Objects for ProgramObjects {
         limit: usize,
     ) -> Result<Vec<String>, GitError> {
         let limit = format!("--max-count={limit}");
-        let mut args = vec!["rev-list", "--topo-order", &limit, "--ignore-missing", tip, "--not"];
+        let mut args = vec!["rev-list", &limit, "--ignore-missing", tip, "--not"];
         args.extend(seen.iter().map(String::as_str));
         let remotes = remote.map(|remote| format!("--remotes={remote}"));
         args.extend(remotes.as_deref());

@@ -1,7 +1,7 @@
 //! What is asked of a repository when nobody is waiting in a hook: by the git
 //! program alone, so that it works for every repository that git can read.
 
-use std::path::PathBuf;
+use std::{collections::HashSet, path::PathBuf};
 
 use super::{Git, GitError, Head, Location};
 use crate::fs::path_from;
@@ -136,4 +136,24 @@ pub fn work_state(git: &Git, location: &Location) -> Result<WorkState, GitError>
         }
     }
     Ok(state)
+}
+
+/// How many of these commits a ref or HEAD of any work tree leads to; those that
+/// were amended, rebased or reset away are not among them.
+pub fn reachable(git: &Git, location: &Location, commits: &[String]) -> Result<u32, GitError> {
+    // What a command line has room for.
+    const AT_ONCE: usize = 1_000;
+    let list = |before: &[&str], commits: &[String], after: &[&str]| {
+        let commits = commits.iter().map(String::as_str);
+        let args: Vec<&str> = before.iter().copied().chain(commits).chain(after.iter().copied()).collect();
+        let listed = git.output(location, &args)?;
+        Ok::<HashSet<String>, GitError>(String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect())
+    };
+    let mut count = 0;
+    for commits in commits.chunks(AT_ONCE) {
+        let present = list(&["rev-list", "--no-walk", "--ignore-missing"], commits, &[])?;
+        let loose = list(&["rev-list", "--ignore-missing"], commits, &["--not", "--all"])?;
+        count += present.difference(&loose).count();
+    }
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }

@@ -163,3 +163,35 @@ fn the_state_of_a_work_tree_is_gits() {
     let profile = profile(&Git::default(), &location).unwrap();
     assert_eq!(profile.default_branch.as_deref(), Some("main"));
 }
+
+#[test]
+fn the_tree_that_git_noted_in_the_index_is_found_in_every_format() {
+    use super::cached_tree::cached_tree;
+    for (format, id_bytes) in [("sha1", 20), ("sha256", 32)] {
+        for version in ["2", "3", "4"] {
+            let dir = repository(format);
+            write(dir.path(), &format!("{}/file", "long-name-".repeat(20)), "x\n");
+            write(dir.path(), "e/f/g", "x\n");
+            git(dir.path(), &["add", "."]);
+            if version == "3" {
+                // Only an entry with an extended flag makes git write version 3.
+                git(dir.path(), &["update-index", "--skip-worktree", "a.txt"]);
+            } else {
+                git(dir.path(), &["update-index", "--index-version", version]);
+            }
+            let read = || std::fs::read(dir.path().join(".git/index")).unwrap();
+            assert_eq!(read()[7], version.as_bytes()[0] - b'0');
+            // Staging outdates the note; writing the tree renews it.
+            let tree = git(dir.path(), &["write-tree"]);
+            assert_eq!(cached_tree(&read(), id_bytes), Some(tree), "{format} {version}");
+            write(dir.path(), "dir/b.txt", "changed\n");
+            git(dir.path(), &["add", "dir"]);
+            assert_eq!(cached_tree(&read(), id_bytes), None, "{format} {version}");
+            let whole = read();
+            for end in 0..whole.len() {
+                // Cut short at any place it is no answer, and no panic.
+                assert_eq!(cached_tree(&whole[..end], id_bytes), None);
+            }
+        }
+    }
+}

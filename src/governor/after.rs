@@ -31,8 +31,12 @@ use crate::{
     ledger::{CommitState, EventDraft, EventKind, Projection},
 };
 
-/// How long to wait before trying again what could not be written.
-const RETRY: Duration = Duration::from_secs(5);
+/// How long to wait at most before the spool is looked at: for what could not be
+/// written, and for what hooks kept that could not reach us, as while this
+/// process was stopped, and that nobody wakes us for.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Age at which an unfinished file has no writer any more.
+const ABANDONED: Duration = Duration::from_secs(3_600);
 /// Most commits that one event is taken to have made.
 const AT_ONCE: usize = 100;
 
@@ -56,22 +60,11 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Waits for something to do; false: the end. With `again` set it does not
-    /// wait longer than that.
-    fn wait(&self, again: Option<Duration>) -> bool {
-        let mut state = locked(&self.state);
-        while !state.waiting && !state.ending {
-            let Some(patience) = again else {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let (now, result) =
-                self.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
-            state = now;
-            if result.timed_out() {
-                break;
-            }
-        }
+    /// Waits for something to do, or that it is time to look; false: the end.
+    fn wait(&self) -> bool {
+        let idle = |state: &mut State| !state.waiting && !state.ending;
+        let waited = self.changed.wait_timeout_while(locked(&self.state), LOOK_AGAIN, idle);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         state.waiting = false;
         !state.ending
     }
@@ -99,10 +92,11 @@ pub(super) fn start(governor: &Arc<Governor>) {
     let governor = Arc::clone(governor);
     locked(&governor.after.state).running = true;
     let worker = Arc::clone(&governor);
+    sweep(&governor.home.spool());
     let spawned = std::thread::Builder::new().name("after".into()).spawn(move || {
-        let mut left = worker.work_off();
-        while worker.after.wait(left.then_some(RETRY)) {
-            left = worker.work_off();
+        worker.work_off();
+        while worker.after.wait() {
+            worker.work_off();
         }
         // What came in meanwhile is kept; this makes it quick to find.
         worker.work_off();
@@ -132,34 +126,38 @@ impl Governor {
         Ok(Judgement::noted(repo.map(|repo| (repo.id.clone().unwrap_or_default(), repo.name.clone()))))
     }
 
-    /// One pass over the spool, in the order of events. True: something is left
-    /// to try again.
-    fn work_off(&self) -> bool {
+    /// One pass over the spool, in the order of events. What can't be written is
+    /// left for the next one.
+    fn work_off(&self) {
         let mut files = spooled(&self.home.spool());
         files.sort();
         let mut done = Vec::new();
         for file in files {
             match read(&file) {
-                Ok(call) => self.digest(&call),
+                Ok(call) => {
+                    self.digest(&call);
+                    done.push(file);
+                }
                 Err(why) => {
                     tracing::warn!(file = %file.display(), why, "not an event; set aside");
-                    let aside = file.with_extension("unreadable");
-                    if RealWriter.rename(&file, &aside).is_err() {
-                        return true;
+                    if RealWriter.rename(&file, &file.with_extension("unreadable")).is_err() {
+                        return;
                     }
-                    continue;
                 }
             }
-            done.push(file);
         }
         if done.is_empty() {
-            return false;
+            return;
         }
         if let Err(error) = self.ledger.flush() {
             tracing::warn!(%error, "events stay in the spool");
-            return true;
+            return;
         }
-        done.iter().any(|file| RealWriter.remove(file).is_err())
+        for file in done {
+            if let Err(error) = RealWriter.remove(&file) {
+                tracing::warn!(%error, "an event stays in the spool");
+            }
+        }
     }
 
     /// Records what an event of the past says, and judges the commits that it
@@ -252,8 +250,13 @@ impl Governor {
     /// What a remote has was judged where it came from. Where nothing at all is
     /// known (the first event of a repository) only the tip counts as new.
     fn fresh_commits(&self, objects: &dyn Objects, id: &str, tip: &str) -> Result<Vec<String>, Error> {
-        let walked = objects.new_commits(tip, &[], Some("*"), AT_ONCE)?;
         let known = |commit: &String| self.ledger.commit_state(id, commit).ok().flatten().is_some();
+        // One commit on top of a known one: no history need be read.
+        let parents = objects.commit(tip)?.parents;
+        if !parents.is_empty() && parents.iter().all(known) {
+            return Ok(vec![tip.to_owned()]);
+        }
+        let walked = objects.new_commits(tip, &[], Some("*"), AT_ONCE)?;
         let mut fresh: Vec<String> = walked.iter().take_while(|commit| !known(commit)).cloned().collect();
         if fresh.len() == walked.len() {
             fresh.truncate(1);
@@ -269,6 +272,20 @@ fn derived_id(call: Uuid, commit: &str) -> Uuid {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+/// Removes what writers left that were killed before they were done. A young
+/// file may have a living writer.
+fn sweep(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let unfinished = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let age = fs::metadata(&path).and_then(|meta| meta.modified()).map(|at| at.elapsed());
+        if unfinished && matches!(age, Ok(Ok(age)) if age > ABANDONED) {
+            // Another try comes with the next start.
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 fn spooled(directory: &Path) -> Vec<PathBuf> {

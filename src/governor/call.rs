@@ -106,10 +106,11 @@ impl Governor {
     /// Answers one hook. May block on files: call it on a blocking thread.
     pub fn hook(&self, call: &HookCall, encoded: &[u8]) -> Result<Judgement, Error> {
         match call.event {
-            _ if call.replayed => self.take_in(call, encoded),
-            HookEvent::PreCommit | HookEvent::PreMergeCommit => self.before_commit(call),
-            HookEvent::PrePush => self.before_push(call),
-            HookEvent::PostCommit
+            HookEvent::PreCommit | HookEvent::PreMergeCommit if !call.replayed => self.before_commit(call),
+            HookEvent::PrePush if !call.replayed => self.before_push(call),
+            HookEvent::PreCommit
+            | HookEvent::PreMergeCommit
+            | HookEvent::PostCommit
             | HookEvent::PostCheckout
             | HookEvent::PostMerge
             | HookEvent::PostRewrite => self.take_in(call, encoded),

@@ -27,7 +27,7 @@ pub struct Now {
     pub work: WorkState,
     /// What stands in the hooks' places.
     pub hooks: HooksState,
-    /// Commits that the rules did not pass.
+    /// Commits that the rules did not pass and that a ref or HEAD still has.
     pub unvalidated: u32,
 }
 
@@ -71,7 +71,7 @@ impl Governor {
     fn look_at(&self, repo: &Repo) -> Result<Now, Error> {
         let location = Location::discover(&repo.local_path)?;
         let unvalidated = match &repo.id {
-            Some(id) => self.ledger.unvalidated_count(id)?,
+            Some(id) => git::reachable(&self.git, &location, &self.ledger.unvalidated(id)?)?,
             None => 0,
         };
         Ok(Now {

@@ -15,6 +15,8 @@ pub(super) struct Standing {
     pub findings: Vec<Finding>,
     /// The ledger knew it.
     pub known: bool,
+    /// Why it could not be judged.
+    pub error: Option<Error>,
 }
 
 impl Governor {
@@ -23,16 +25,17 @@ impl Governor {
     pub(super) fn standing(&self, subject: &Subject, objects: &dyn Objects, commit: &str) -> Standing {
         let known = subject.id().and_then(|id| self.ledger.commit_state(id, commit).ok().flatten());
         if let Some(state @ (CommitState::Validated | CommitState::Late)) = known {
-            return Standing { state, findings: Vec::new(), known: true };
+            return Standing { state, findings: Vec::new(), known: true, error: None };
         }
         match self.judge_commit(subject, objects, commit) {
-            Ok((state, findings)) => Standing { known: known == Some(state), state, findings },
+            Ok((state, findings)) => Standing { known: known == Some(state), state, findings, error: None },
             Err(error) => {
                 tracing::warn!(commit, %error, "a commit could not be judged");
                 Standing {
                     state: CommitState::Unvalidated,
                     findings: Vec::new(),
                     known: known == Some(CommitState::Unvalidated),
+                    error: Some(error),
                 }
             }
         }

@@ -128,12 +128,14 @@ impl Governor {
     ) -> Result<Removed, Error> {
         let repo = self.select(selector)?;
         let writer = writer(dry_run);
+        let edit = Edit::Remove { name: repo.name.clone() };
+        // What can't be taken out of the registry keeps its hooks.
+        self.registry.edit(&DryRun::default(), base_version, &edit)?;
         // A repository that is gone has no hooks to take away.
         let hooks = match self.uninstall_unless(keep_hooks, &repo, &*writer) {
             Err(error) if matches!(error.reason, Reason::NotARepository) => None,
             other => other?,
         };
-        let edit = Edit::Remove { name: repo.name.clone() };
         let document = self.registry.edit(&*writer, base_version, &edit)?;
         if !dry_run {
             let mut draft = EventDraft::new(EventKind::RepoRemoved, "governor");

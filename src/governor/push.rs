@@ -6,7 +6,7 @@ use super::{
     commit::{Subject, passes, summary},
 };
 use crate::{
-    git::{self, Location, Objects},
+    git::{self, Delta, Location, Objects, RawChange, Target},
     ledger::{CommitState, EventDraft, EventKind, Projection},
     registry::without_credentials,
     rules::Finding,
@@ -15,6 +15,8 @@ use crate::{
 /// Most commits of a push that are judged one by one; of a longer history the
 /// newest are, and the rest by what it amounts to.
 const ONE_BY_ONE: usize = 200;
+/// Most commits of a push that are looked through for where they begin.
+const FARTHEST: usize = 20_000;
 
 /// One line that git wrote to pre-push.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,27 +43,36 @@ impl Governor {
         let mut findings = Vec::new();
         let mut judged = 0;
         for line in &lines {
+            let tip = match objects.target(&line.local_id)? {
+                Target::Commit(tip) => tip,
+                other => {
+                    let delta = without_commit(&*objects, line, other)?;
+                    let found = self.judge_delta(&*objects, &delta, subject.ground(false))?;
+                    findings.extend(found.into_iter().map(|finding| of_commit(finding, "")));
+                    continue;
+                }
+            };
             let seen: Vec<String> = line.remote_id.iter().cloned().collect();
-            let commits = objects.new_commits(&line.local_id, &seen, tracked, ONE_BY_ONE + 1)?;
+            let commits = objects.new_commits(&tip, &seen, tracked, FARTHEST + 1)?;
             for commit in commits.iter().take(ONE_BY_ONE) {
                 if Instant::now() > deadline {
                     return Err(too_long(judged, patience));
                 }
-                findings.extend(self.judge_pushed(&subject, &*objects, commit));
+                findings.extend(self.judge_pushed(&subject, &*objects, commit)?);
                 judged += 1;
             }
             if commits.len() > ONE_BY_ONE {
-                let base = line.remote_id.as_deref().filter(|id| objects.commit(id).is_ok());
-                let delta = objects.between(base, &line.local_id)?;
+                let base = base(&*objects, line, &commits)?;
+                let delta = objects.between(base.as_deref(), &tip)?;
                 let net = self.judge_delta(&*objects, &delta, subject.ground(false))?;
-                findings.extend(net.into_iter().map(|finding| of_commit(finding, &line.local_id)));
+                findings.extend(net.into_iter().map(|finding| of_commit(finding, &tip)));
             }
         }
         // The same line of the same file, in a commit and in the sum of all.
         findings.dedup_by(|a, b| a.finding == b.finding);
         if lines.is_empty() || findings.is_empty() {
             // An archived repository is none to push from either, whatever it holds.
-            let empty = git::Delta { base_tree: String::new(), tree: String::new(), changes: Vec::new() };
+            let empty = Delta { base_tree: String::new(), tree: String::new(), changes: Vec::new() };
             let about_all = self.judge_delta(&*objects, &empty, subject.ground(false))?;
             findings.extend(about_all.into_iter().map(|finding| of_commit(finding, "")));
         }
@@ -69,8 +80,14 @@ impl Governor {
         Ok(Judgement::of(findings, subject.identity()))
     }
 
-    /// Judges one commit of a push, and remembers how it stands.
-    fn judge_pushed(&self, subject: &Subject, objects: &dyn Objects, commit: &str) -> Vec<Judged> {
+    /// Judges one commit of a push, and remembers how it stands. One that can't
+    /// be judged is an error: it is not to go out.
+    fn judge_pushed(
+        &self,
+        subject: &Subject,
+        objects: &dyn Objects,
+        commit: &str,
+    ) -> Result<Vec<Judged>, Error> {
         let standing = self.standing(subject, objects, commit);
         if let Some(id) = subject.id()
             && !standing.known
@@ -83,7 +100,11 @@ impl Governor {
                 Some(Projection::Commit { commit_id: commit.to_owned(), state: standing.state });
             self.ledger.append_later(draft);
         }
-        standing.findings.into_iter().map(|finding| of_commit(finding, commit)).collect()
+        if let Some(mut error) = standing.error {
+            error.message = format!("commit {}: {}", commit.get(..10).unwrap_or(commit), error.message);
+            return Err(error);
+        }
+        Ok(standing.findings.into_iter().map(|finding| of_commit(finding, commit)).collect())
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is one thing that the record says")]
@@ -115,6 +136,31 @@ impl Governor {
         }
         self.ledger.append_later(draft);
     }
+}
+
+/// What the other side has of the history that a push goes on with; `None`:
+/// nothing, or it lies too far back to be told, and then all of it is new.
+fn base(objects: &dyn Objects, line: &RefLine, commits: &[String]) -> Result<Option<String>, Error> {
+    if let Some(id) = line.remote_id.as_ref().filter(|id| objects.commit(id).is_ok()) {
+        return Ok(Some(id.clone()));
+    }
+    match commits.last() {
+        Some(oldest) if commits.len() <= FARTHEST => Ok(objects.commit(oldest)?.parents.into_iter().next()),
+        _ => Ok(None),
+    }
+}
+
+/// What a tag of a tree or of a file brings; such a file is named by its ref.
+fn without_commit(objects: &dyn Objects, line: &RefLine, target: Target) -> Result<Delta, Error> {
+    Ok(match target {
+        Target::Commit(id) | Target::Tree(id) => objects.between(None, &id)?,
+        Target::Blob(id) => {
+            let path = line.remote_ref.clone().into_bytes();
+            let change =
+                RawChange { path, old_mode: 0, new_mode: 0o100_644, old_id: String::new(), new_id: id };
+            Delta { base_tree: String::new(), tree: String::new(), changes: vec![change] }
+        }
+    })
 }
 
 fn of_commit(finding: Finding, commit: &str) -> Judged {

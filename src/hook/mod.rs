@@ -23,8 +23,9 @@ use crate::{
 };
 use event::Kind;
 
-/// Most that is read from standard input. A push of 10,000 refs stays below.
-const STDIN_LIMIT: u64 = 2 << 20;
+/// Most of standard input that the governor is told. A push of 10,000 refs stays
+/// below.
+const STDIN_LIMIT: usize = 2 << 20;
 
 const USAGE: &str = "\
 kpmo-hook: what git runs as a hook; it asks the kpmo governor and passes on its verdict.
@@ -131,7 +132,7 @@ fn read_stdin(kind: Kind) -> Option<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     // What can't be read is as good as empty: the governor then says so.
-    let _ = std::io::stdin().take(STDIN_LIMIT).read_to_end(&mut bytes);
+    let _ = std::io::stdin().read_to_end(&mut bytes);
     Some(bytes)
 }
 
@@ -140,12 +141,19 @@ fn judge(kind: Kind, args: &[OsString], stdin: Option<Vec<u8>>) -> i32 {
     if std::env::var_os("KPMO_HOOK").is_some_and(|value| value == OsStr::new("0")) {
         return 0;
     }
-    let request = call::request(kind.event, args, stdin);
+    let mut request = call::request(kind.event, args, stdin);
     let home = match Home::of_hook() {
         Ok(home) => home,
         Err(error) => return unreachable(kind, None, &request, &error.to_string()),
     };
     let endpoint = Endpoint::read(&home);
+    if request.stdin.len() > STDIN_LIMIT {
+        if !kind.is_past() {
+            let why = "it is of more refs than can be judged at once: push them in several parts";
+            return unreachable(kind, Some((&home, endpoint.as_ref())), &request, why);
+        }
+        request.stdin.truncate(STDIN_LIMIT);
+    }
     match call::call(&home, endpoint.as_ref(), kind, request.clone()) {
         Ok(response) => {
             say::findings(kind, &response);

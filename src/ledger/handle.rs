@@ -148,11 +148,12 @@ impl Ledger {
         }
     }
 
-    /// How many commits of a repository are unvalidated.
-    pub fn unvalidated_count(&self, repo_id: &str) -> Result<u32, LedgerError> {
+    /// The commits of a repository that are unvalidated, whether or not they are
+    /// still there.
+    pub fn unvalidated(&self, repo_id: &str) -> Result<Vec<String>, LedgerError> {
         let shared = self.shared();
         let pending = shared.queue.pending(|pending| pending.commits_of(repo_id));
-        shared.readers.with(|reader| store::unvalidated_count(reader, repo_id, &pending))
+        shared.readers.with(|reader| store::unvalidated(reader, repo_id, &pending))
     }
 
     /// At most `limit` events from sequence number `from_seq` on, in order; those

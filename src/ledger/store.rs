@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, types::Type};
@@ -249,24 +249,25 @@ pub(super) fn commit_state(
         .optional()
 }
 
-/// How many commits of a repository are unvalidated, once these states are
-/// taken into account that are not written yet.
-pub(super) fn unvalidated_count(
+/// The unvalidated commits of a repository, once these states are taken into
+/// account that are not written yet.
+pub(super) fn unvalidated(
     connection: &Connection,
     repo_id: &str,
     pending: &[(String, CommitState)],
-) -> rusqlite::Result<u32> {
-    // One view of the tables: a pending state may get written in between.
-    let view = connection.unchecked_transaction()?;
-    let mut count: i64 = view
-        .prepare_cached("SELECT count(*) FROM commits WHERE repo_id = ?1 AND state = 'unvalidated'")?
-        .query_row([repo_id], |row| row.get(0))?;
+) -> rusqlite::Result<Vec<String>> {
+    let mut commits: BTreeSet<String> = connection
+        .prepare_cached("SELECT commit_id FROM commits WHERE repo_id = ?1 AND state = 'unvalidated'")?
+        .query_map([repo_id], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
     for (commit_id, state) in pending {
-        let written = commit_state(&view, repo_id, commit_id)?;
-        count += i64::from(*state == CommitState::Unvalidated)
-            - i64::from(written == Some(CommitState::Unvalidated));
+        if *state == CommitState::Unvalidated {
+            commits.insert(commit_id.clone());
+        } else {
+            commits.remove(commit_id);
+        }
     }
-    Ok(u32::try_from(count).unwrap_or(if count < 0 { 0 } else { u32::MAX }))
+    Ok(commits.into_iter().collect())
 }
 
 fn parsed<T>(row: &Row<'_>, parse: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     generated::kanban::{
-        EmitRequest, EmitResponse, StreamRequest, StreamResponse, issue_event_server::IssueEvent,
+        EmitRequest, EmitResponse, EventKind, StreamRequest, StreamResponse, issue_event_server::IssueEvent,
     },
     governor::{Emission, Error, Governor, Reason},
     ledger::{EventRecord, Filter},
@@ -59,8 +59,11 @@ impl IssueEvent for Service {
     async fn stream(&self, request: Request<StreamRequest>) -> Result<Response<Self::StreamStream>, Status> {
         let request = request.into_inner();
         let mut filter = Filter::default();
-        for kind in request.kinds() {
-            let kind = convert::kind_in(kind)
+        // Not `kinds()`, which leaves out what it doesn't know, and so asks for all.
+        for kind in &request.kinds {
+            let kind = EventKind::try_from(*kind)
+                .ok()
+                .and_then(convert::kind_in)
                 .ok_or_else(|| status(Error::bad_request("kinds", "one of them is unknown")))?;
             filter.kinds.push(kind);
         }

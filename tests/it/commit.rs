@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
-use crate::world::{World, key, secret};
+use crate::world::{Ran, World, key, secret};
 
 #[test]
 fn a_clean_commit_passes_without_a_word() {
@@ -103,13 +103,23 @@ fn every_format_of_repository_is_judged() {
     let partial = world.path("src/partial").into_os_string();
     let from = OsStr::new("file:///").to_owned();
     let from = [from.as_bytes(), world.path("src/split-set").as_os_str().as_bytes()].concat();
-    let clone = [OsStr::new("clone"), "-q".as_ref(), "--filter=blob:none".as_ref(), OsStr::from_bytes(&from), &partial];
+    let clone = [
+        OsStr::new("clone"),
+        "-q".as_ref(),
+        "--filter=blob:none".as_ref(),
+        OsStr::from_bytes(&from),
+        &partial,
+    ];
     world.at("split-set").git(["config", "uploadpack.allowFilter", "true"]).fine();
     world.at("split-set").git(clone).fine();
     let world = world.up();
     for name in ["sha256", "reftable", "split", "split-set", "index-v4", "untracked", "sparse", "partial"] {
         let repo = world.at(name);
-        repo.stage("a.txt", secret()).commit().refused().says(&format!("in {name}: 1 finding")).says("secrets a.txt:1\n");
+        repo.stage("a.txt", secret())
+            .commit()
+            .refused()
+            .says(&format!("in {name}: 1 finding"))
+            .says("secrets a.txt:1\n");
         repo.stage("a.txt", "two\n").commit().fine().silent();
         world.until(name, || !world.status(name)["unvalidated"].is_null());
         assert_eq!(world.status(name)["unvalidated"], 0, "{name}");
@@ -134,7 +144,7 @@ fn linked_work_trees_and_submodules_are_judged_as_what_they_are() {
     app.git(["add", "lib"]).fine();
     app.commit().fine().silent();
 
-    let verdicts = world.events("verdict");
+    let verdicts = world.until_events("verdict", 5);
     let of = |name: &str| verdicts.iter().filter(|v| v["repo"] == world.status(name)["id"]).count();
     assert_eq!((of("app"), of("app-lib"), of("lib")), (3, 2, 0));
 }
@@ -173,7 +183,8 @@ fn a_conflict_must_be_resolved_before_it_is_committed() {
 #[test]
 fn workflows_may_go_and_may_not_come() {
     let ci = ".github/workflows/ci.yml";
-    let world = World::new().repo("app", &[(ci, "on: push\n"), (".github/workflows/b.yaml", "on: pull\n")]).up();
+    let world =
+        World::new().repo("app", &[(ci, "on: push\n"), (".github/workflows/b.yaml", "on: pull\n")]).up();
     let app = world.at("app");
     app.stage(ci, "on: [push]\n").commit().refused().says(&format!("workflows {ci}\n"));
     app.git(["reset", "-q", "--hard"]).fine();
@@ -197,7 +208,10 @@ fn only_added_lines_are_judged_and_their_numbers_are_right() {
     app.commit().fine().silent();
     let said = app.stage("b.txt", format!("0\n{old}7\n8\n{}", secret())).commit().refused();
     said.says("1 finding\n").says("secrets b.txt:10\n").hides("b.txt:4");
-    app.stage("b.txt", format!("\u{feff}{}\r\n{}", secret().trim(), secret())).commit().refused().says("b.txt:1\n");
+    app.stage("b.txt", format!("\u{feff}{}\r\n{}", secret().trim(), secret()))
+        .commit()
+        .refused()
+        .says("b.txt:1\n");
 }
 
 #[test]
@@ -234,7 +248,8 @@ fn it_does_not_matter_from_where_git_is_run() {
         repo.git(["commit", "-qam", "change"]).fine().silent();
     }
     app.stage("a.txt", secret());
-    let tree = [OsStr::new("--work-tree"), app.path.as_ref(), "commit".as_ref(), "-qm".as_ref(), "far".as_ref()];
+    let tree =
+        [OsStr::new("--work-tree"), app.path.as_ref(), "commit".as_ref(), "-qm".as_ref(), "far".as_ref()];
     let far = app.beside(&world.user());
     far.git_with("GIT_DIR", git_dir, tree).refused().says("refused in app's");
 }
@@ -295,4 +310,50 @@ fn archived_repositories_take_no_commits_and_unknown_ones_a_warning() {
     world.kpmo(["repo", "remove", "left", "--keep-hooks"]).fine();
     left.stage("a.txt", "two\n").commit().fine().says("passed with 1 finding").says("warning registered\n");
     left.stage("a.txt", secret()).commit().refused().says("secrets a.txt:1\n");
+}
+
+#[test]
+fn git_directories_apart_from_their_work_trees_are_judged() {
+    let world = World::new();
+    world.init("apart", &["--separate-git-dir=../../git-of-apart"], &[("a.txt", "one\n")]);
+    world.init("dotfiles.git", &["--bare"], &[]);
+    let world = world.up();
+    let apart = world.at("apart");
+    apart.stage("a.txt", secret()).commit().refused().says("refused in apart").says("secrets a.txt:1\n");
+    apart.stage("a.txt", "two\n").commit().fine().silent();
+
+    let home = apart.beside(&world.user());
+    let git_dir = world.path("src/dotfiles.git");
+    let in_home = |args: &[&str]| {
+        let mut git = home.command("git");
+        Ran::of(git.env("GIT_DIR", &git_dir).env("GIT_WORK_TREE", world.user()).args(args))
+    };
+    home.write(".profile", secret());
+    in_home(&["add", ".profile"]).fine();
+    in_home(&["commit", "-qm", "first"]).refused().says("refused in dotfiles").says("secrets .profile:1\n");
+    home.write(".profile", "PS1=$\n");
+    in_home(&["commit", "-qam", "first"]).fine().silent();
+    let said = world.status("dotfiles");
+    assert_eq!((&said["hooks"], &said["unvalidated"]), (&"ok".into(), &0.into()));
+}
+
+#[test]
+fn a_commit_with_very_many_findings_lists_the_first() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    let said = app.stage("a.txt", secret().repeat(60)).commit().refused();
+    assert_eq!(said.stderr.matches("secrets a.txt:").count(), 50);
+    said.says("refused in app: 60 findings\n").says("and 10 more\n");
+}
+
+#[test]
+fn what_is_only_meant_to_be_added_is_not_in_the_commit() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    app.write("later.txt", secret()).write(".env", "A=1\n").git(["add", "-N", "later.txt", ".env"]).fine();
+    app.stage("a.txt", "two\n").commit().fine().silent();
+    // The verdict is for the very tree that git made of it.
+    world.until_events("head-moved", 1);
+    assert!(world.events("late-verdict").is_empty());
+    app.git(["commit", "-qam", "now"]).refused().says("secrets later.txt:1\n").says("governed-files .env\n");
 }

@@ -21,6 +21,11 @@ fn kpmo(world: &World) -> Command {
     world.command(world.home().join("bin/kpmo"))
 }
 
+/// Waits until a governor that is being started in the foreground answers.
+fn until_it_serves(world: &World) {
+    world.until("it serves", || world.kpmo(["governor", "status"]).code == Some(0));
+}
+
 fn pid_of(status: &Value) -> u64 {
     status["pid"].as_u64().unwrap_or_else(|| panic!("no pid in {status}"))
 }
@@ -61,7 +66,10 @@ fn events_outlive_it() {
     let after = world.ledger();
     assert_eq!(after[..before.len()], before[..]);
     let ended = &after[before.len()];
-    assert_eq!((&ended["kind"], &ended["attributes"]["reason"]), (&json!("governor-stopped"), &json!("a client asked for it")));
+    assert_eq!(
+        (&ended["kind"], &ended["attributes"]["reason"]),
+        (&json!("governor-stopped"), &json!("a client asked for it"))
+    );
     world.kpmo(["ledger", "verify"]).fine();
 }
 
@@ -70,7 +78,7 @@ fn in_the_foreground_it_ends_by_signals_and_says_why() {
     let world = World::new();
     for (signal, reason) in [("TERM", "SIGTERM"), ("INT", "SIGINT")] {
         let mut governor = Background::start(kpmo(&world).args(["governor", "run"]));
-        world.until("it serves", || world.socket().exists());
+        until_it_serves(&world);
         assert_eq!(world.pid(), Some(governor.pid()));
         governor.signal_all(signal);
         assert_eq!(governor.end().code(), Some(0));
@@ -85,9 +93,17 @@ fn in_the_foreground_it_ends_by_signals_and_says_why() {
 fn a_home_has_one() {
     let world = World::new();
     let mut first = Background::start(kpmo(&world).args(["governor", "run"]));
-    world.until("it serves", || world.socket().exists());
-    world.kpmo(["governor", "run"]).ended(2).says("a governor is running already").says("kpmo governor status");
-    assert_eq!(pid_of(&world.json(["governor", "status"])), u64::from(first.pid()), "the first one serves on");
+    until_it_serves(&world);
+    world
+        .kpmo(["governor", "run"])
+        .ended(2)
+        .says("a governor is running already")
+        .says("kpmo governor status");
+    assert_eq!(
+        pid_of(&world.json(["governor", "status"])),
+        u64::from(first.pid()),
+        "the first one serves on"
+    );
     world.stop();
     assert_eq!(first.end().code(), Some(0));
 }
@@ -139,7 +155,10 @@ fn a_hook_of_a_program_without_environment_starts_it() {
     assert!(world.is_running(), "in its own home, that no variable names");
     world.stop();
     app.stage("a.txt", secret());
-    commit(&[("PATH", git.parent().unwrap().to_str().unwrap())]).refused().says("secrets a.txt:1").hides(&key());
+    commit(&[("PATH", git.parent().unwrap().to_str().unwrap())])
+        .refused()
+        .says("secrets a.txt:1")
+        .hides(&key());
     assert!(world.is_running());
 }
 
@@ -220,7 +239,10 @@ fn signals_to_its_starters_do_not_reach_it() {
         world.stop();
     }
     let reasons = world.events("governor-stopped");
-    assert!(reasons.iter().all(|event| event["attributes"]["reason"] == "a client asked for it"), "{reasons:?}");
+    assert!(
+        reasons.iter().all(|event| event["attributes"]["reason"] == "a client asked for it"),
+        "{reasons:?}"
+    );
 }
 
 #[test]
@@ -239,7 +261,8 @@ fn what_it_creates_is_its_owners_alone() {
     let mut left = vec![world.home()];
     while let Some(path) = left.pop() {
         let meta = fs::symlink_metadata(&path).unwrap();
-        let program = path.parent().unwrap().ends_with("h/bin") && path.file_name() != Some("home.json".as_ref());
+        let program =
+            path.parent().unwrap().ends_with("h/bin") && path.file_name() != Some("home.json".as_ref());
         let wanted = match meta.file_type() {
             kind if kind.is_dir() => 0o700,
             _ if program => 0o755,
@@ -263,14 +286,14 @@ fn nobody_who_is_connected_keeps_it_from_ending() {
     let world = World::new();
     world.kpmo(["governor", "start"]).fine();
     let silent = UnixStream::connect(world.socket()).unwrap();
-    let mut follower = Background::start(kpmo(&world).args(["events", "--follow"]));
-    world.until("somebody follows", || {
-        // Its handshake and the list of repositories come before.
-        fs::read_dir(format!("/proc/{}/fd", follower.pid())).map_or(true, |fds| fds.count() > 3)
-    });
+    let output = world.path("output");
+    let mut follow = kpmo(&world);
+    follow.args(["events", "--follow"]);
+    let mut follower = Background::start_into(&mut follow, &output);
+    world.until("somebody follows", || fs::read_to_string(&output).is_ok_and(|text| !text.is_empty()));
     world.stop();
     assert!(!world.socket().exists());
-    assert!(follower.end().code().is_some(), "it ended by itself");
+    assert_eq!(follower.end().code(), Some(0), "it was told that this is the end");
     drop(silent);
 }
 
@@ -294,6 +317,10 @@ fn a_broken_configuration_is_named_and_git_is_judged_all_the_same() {
         let app = world.at("app");
         app.stage("a.txt", secret()).commit().refused().says("secrets a.txt:1").hides(&key());
         app.stage("a.txt", "two\n").commit().fine();
-        assert_eq!(fs::read_to_string(world.home().join("config").join(file)).unwrap(), text, "left as it was");
+        assert_eq!(
+            fs::read_to_string(world.home().join("config").join(file)).unwrap(),
+            text,
+            "left as it was"
+        );
     }
 }

@@ -4,4 +4,11 @@
 mod world;
 
 mod commit;
+mod faults;
+mod fleet;
 mod governor;
+mod grpc;
+mod hooks;
+mod push;
+mod repos;
+mod unreachable;

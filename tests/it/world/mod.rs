@@ -10,6 +10,7 @@
 //! fixed words, git has no configuration of the user's or the system's, dates
 //! stand still. Everything goes away with the [`World`], the governor too.
 
+mod caller;
 mod peers;
 mod processes;
 mod ran;
@@ -24,11 +25,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use caller::Caller;
 pub use peers::{is_root, left_out, peer, python};
 pub use processes::Background;
 pub use ran::Ran;
 pub use repo::Repo;
-pub use tree::{differing, tree};
+pub use tree::{Tree, differing, same, tree};
 
 /// An AWS access key id, put together so that no file of ours holds one.
 pub fn key() -> String {
@@ -114,9 +116,14 @@ impl World {
         Repo::new(self, self.path("src").join(name))
     }
 
+    /// A repository in the user's home directory.
+    pub fn init_in_home(&self, name: &str) -> Repo<'_> {
+        self.init_at(self.user().join(name), &[], &[])
+    }
+
     /// A bare repository beside those that are governed: the other side of a push.
-    pub fn bare(&self, name: &str) -> Repo<'_> {
-        self.init_at(self.path("remote").join(name), &["--bare"], &[])
+    pub fn bare(&self, name: &str, args: &[&str]) -> Repo<'_> {
+        self.init_at(self.path("remote").join(name), &[&["--bare"], args].concat(), &[])
     }
 
     /// Writes `policy.yml`.
@@ -188,6 +195,16 @@ impl World {
     pub fn events(&self, kind: &str) -> Vec<serde_json::Value> {
         let ran = self.kpmo(["events", "--json", "--kind", kind]).fine();
         ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The events of this kind, once there are so many: what is not waited for
+    /// is recorded a moment after the answer.
+    #[track_caller]
+    pub fn until_events(&self, kind: &str, count: usize) -> Vec<serde_json::Value> {
+        self.until(&format!("there are {count} events `{kind}`"), || self.events(kind).len() >= count);
+        let events = self.events(kind);
+        assert_eq!(events.len(), count, "{events:?}");
+        events
     }
 
     /// A program in this world's environment.

@@ -1,9 +1,10 @@
 //! Processes that tests start, watch and end.
 
 use std::{
+    collections::BTreeSet,
     fs,
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
@@ -16,8 +17,14 @@ pub struct Background(Child);
 
 impl Background {
     pub fn start(command: &mut Command) -> Self {
-        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self(quiet.process_group(0).spawn().unwrap())
+        Self::start_into(command, Path::new("/dev/null"))
+    }
+
+    /// Standard output and error go to a file.
+    pub fn start_into(command: &mut Command, file: &Path) -> Self {
+        let file = fs::File::options().create(true).append(true).open(file).unwrap();
+        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
+        Self(command.process_group(0).spawn().unwrap())
     }
 
     pub fn pid(&self) -> u32 {
@@ -120,5 +127,15 @@ impl World {
     pub fn ledger(&self) -> Vec<serde_json::Value> {
         let ran = self.kpmo(["events", "--json"]).fine();
         ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Commits that the ledger says something about.
+    pub fn known_commits(&self) -> BTreeSet<String> {
+        let ledger = self.ledger();
+        ledger.iter().filter_map(|event| event["attributes"]["commit"].as_str().map(str::to_owned)).collect()
+    }
+
+    pub fn knows(&self, commit: &str) -> bool {
+        self.known_commits().contains(commit)
     }
 }

@@ -87,8 +87,13 @@ impl<'a> Repo<'a> {
 
     /// Makes a bare repository, empty, its remote `origin`.
     pub fn with_origin(self) -> Self {
+        self.with_origin_as(&[])
+    }
+
+    /// As [`Repo::with_origin`], with more arguments for `git init`.
+    pub fn with_origin_as(self, args: &[&str]) -> Self {
         let name = format!("{}.git", self.path.file_name().unwrap().to_str().unwrap());
-        let origin = self.world.bare(&name);
+        let origin = self.world.bare(&name, args);
         self.git([OsStr::new("remote"), "add".as_ref(), "origin".as_ref(), origin.path.as_ref()]).fine();
         self
     }

@@ -41,3 +41,9 @@ pub fn differing(one: &Tree, other: &Tree) -> Vec<PathBuf> {
     let paths: std::collections::BTreeSet<_> = one.keys().chain(other.keys()).collect();
     paths.into_iter().filter(|path| one.get(*path) != other.get(*path)).cloned().collect()
 }
+
+/// They must not differ; says where they do.
+#[track_caller]
+pub fn same(one: &Tree, other: &Tree) {
+    assert_eq!(differing(one, other), Vec::<PathBuf>::new());
+}

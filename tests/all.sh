@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Runs every test, and first sets up what they need beside a Rust toolchain, a C
+# compiler and git: kpmo's peers, in target/test-env, and the hook as users get
+# it. What is set up already is not set up again, and then needs no network.
+#
+# Usage: tests/all.sh [ARGS of `cargo test`...]
+#
+# With CI set in the environment a peer that can't be had is a failure; without,
+# it is said, and so is each test that is left out for it.
+set -euo pipefail
+
+husky=9.1.7
+
+cd "$(dirname "$0")/.."
+test_env=$PWD/target/test-env
+log=$test_env/setup.log
+mkdir -p "$test_env/bin"
+
+missing=()
+lacks() {
+    echo "tests/all.sh: MISSING: $1" >&2
+    missing+=("$1")
+}
+
+# Installs a Debian package, where there are such and we may.
+debian() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+    {
+        apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+    } >>"$log" 2>&1
+}
+
+for program in git cc cargo; do
+    if ! command -v "$program" >/dev/null; then
+        echo "tests/all.sh: $program is not there, and nothing goes without it" >&2
+        exit 2
+    fi
+done
+
+make_venv() {
+    python3 -m venv --clear "$test_env/venv" >>"$log" 2>&1
+}
+
+set_up_python() {
+    command -v python3 >/dev/null || debian python3 python3-venv || true
+    if ! make_venv && ! { debian python3-venv && make_venv; }; then
+        lacks "a Python with venv (Debian: apt install python3-venv); see $log"
+        return
+    fi
+    if ! "$test_env/venv/bin/pip" install --disable-pip-version-check --requirement tests/requirements.txt \
+        >>"$log" 2>&1; then
+        lacks "the packages of tests/requirements.txt; see $log"
+        return
+    fi
+    # The programs themselves: lefthook's wheel starts its own by way of Python.
+    local lefthook
+    lefthook=$(echo "$test_env"/venv/lib/python*/site-packages/lefthook/bin/*/lefthook)
+    ln -sf "$lefthook" "$test_env/venv/bin/prek" "$test_env/venv/bin/pre-commit" "$test_env/bin/"
+}
+
+set_up_node() {
+    if ! command -v npm >/dev/null && ! debian nodejs npm; then
+        lacks "npm, and with it husky (Debian: apt install npm)"
+    elif ! npm install --prefix "$test_env/node" --no-save --no-audit --no-fund "husky@$husky" >>"$log" 2>&1; then
+        lacks "husky; see $log"
+    else
+        ln -sf "$test_env/node/node_modules/.bin/husky" "$test_env/bin/"
+    fi
+}
+
+# A virtual environment is tied to its directory and its Python.
+stamp=$({ echo "$PWD" "$husky"; python3 --version 2>&1; cat tests/requirements.txt; } | cksum)
+if [ "$(cat "$test_env/stamp" 2>/dev/null)" != "$stamp" ]; then
+    echo "tests/all.sh: setting up $test_env" >&2
+    rm -rf "${test_env:?}"
+    mkdir -p "$test_env/bin"
+    set_up_python
+    set_up_node
+    [ ${#missing[@]} -gt 0 ] || echo "$stamp" >"$test_env/stamp"
+fi
+
+KPMO_TEST_HOOK=$(install/build-hook.sh)
+case $(uname -s):$KPMO_TEST_HOOK in
+Linux:*-musl/*) ;;
+Linux:*) lacks "the musl target, for which kpmo-hook should be built (rustup target add $(uname -m)-unknown-linux-musl)" ;;
+esac
+
+if [ ${#missing[@]} -gt 0 ] && [ -n "${CI-}" ]; then
+    echo "tests/all.sh: CI is set, and this is missing: ${missing[*]}" >&2
+    exit 1
+fi
+
+export KPMO_TEST_HOOK KPMO_TEST_BIN="$test_env/bin"
+if [ -x "$test_env/venv/bin/python" ]; then
+    export KPMO_TEST_PYTHON="$test_env/venv/bin/python"
+fi
+cargo test --locked "$@"
+
+if [ ${#missing[@]} -gt 0 ]; then
+    printf 'tests/all.sh: passed WITHOUT: %s\n' "${missing[@]}" >&2
+fi
