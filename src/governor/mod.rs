@@ -84,7 +84,8 @@ impl Governor {
     /// no error here: it is told by [`Governor::status`].
     pub fn open(home: Home, socket: PathBuf) -> Result<Self, Error> {
         let user = std::env::home_dir().unwrap_or_default();
-        let registry = Registry::open(home.config.join("repos.yml"), home.state.join("repos.lock"), user);
+        let registry = Registry::open(home.config.join("repos.yml"), home.state.join("repos.lock"), user)
+            .remembering(home.state.join("repos.last-good.yml"));
         let ledger = Ledger::open(&home.state.join("ledger.sqlite3"))?;
         let fingerprint_key = fingerprint_key(&home)?;
         Ok(Self {

@@ -12,7 +12,7 @@ use super::{
     check::{self, MAX_BYTES},
     edit, opinion, splice,
 };
-use crate::fs::{FileLock, IoContext, PathError, Writer};
+use crate::fs::{FileLock, IoContext, PathError, RealWriter, Writer};
 
 /// How long an edit waits for another's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,6 +31,8 @@ pub struct Registry {
     path: PathBuf,
     lock_path: PathBuf,
     home: PathBuf,
+    /// Where the last good state is kept for the next process.
+    memory: Option<PathBuf>,
     state: Mutex<State>,
 }
 
@@ -50,6 +52,8 @@ struct State {
     /// The file that `view` is about; `None` before the first look, and after
     /// one that failed.
     seen: Option<Seen>,
+    /// Whether `view` has something good, or all that there is of it.
+    good: bool,
 }
 
 #[derive(Debug)]
@@ -105,8 +109,16 @@ impl Registry {
     /// edited, `home` is what `~` stands for. Nothing is read yet.
     pub fn open(path: PathBuf, lock_path: PathBuf, home: PathBuf) -> Self {
         let document = Arc::new(Document { repos: Vec::new(), version: check::version(b"") });
-        let state = State { view: View { document, problem: None }, seen: None };
-        Self { path, lock_path, home, state: Mutex::new(state) }
+        let state = State { view: View { document, problem: None }, seen: None, good: false };
+        Self { path, lock_path, home, memory: None, state: Mutex::new(state) }
+    }
+
+    /// Keeps each good state in the file `memory`, and begins with the one that
+    /// is there if the registry's own file is broken: a governor that starts
+    /// over a broken edit goes on where the last one was.
+    #[must_use]
+    pub fn remembering(self, memory: PathBuf) -> Self {
+        Self { memory: Some(memory), ..self }
     }
 
     /// The file that the registry is in.
@@ -121,6 +133,7 @@ impl Registry {
         let mut state = self.state();
         if let Err(error) = self.refresh(&mut state) {
             state.seen = None;
+            self.fall_back(&mut state);
             state.view.problem = Some(Arc::new(error.into()));
         }
         state.view.clone()
@@ -210,8 +223,13 @@ impl Registry {
         let known = state.seen.as_ref().is_some_and(|seen| seen.version == version);
         if !known {
             match check::parse(&content.bytes, &self.home) {
-                Ok(document) => state.view = View { document: Arc::new(document), problem: None },
+                Ok(document) => {
+                    state.view = View { document: Arc::new(document), problem: None };
+                    state.good = true;
+                    self.remember(&content.bytes);
+                }
                 Err(problems) => {
+                    self.fall_back(state);
                     let error = RegistryError::Invalid { path: self.path.clone(), problems };
                     state.view.problem = Some(Arc::new(error));
                 }
@@ -222,6 +240,29 @@ impl Registry {
         let settled = stamp.as_ref().is_none_or(Stamp::is_settled);
         state.seen = Some(Seen { stamp, settled, version });
         Ok(())
+    }
+}
+
+impl Registry {
+    /// Not having it is no reason to fail: it is needed only if the file breaks.
+    fn remember(&self, bytes: &[u8]) {
+        let Some(memory) = &self.memory else { return };
+        if fs::read(memory).is_ok_and(|kept| kept == bytes) {
+            return;
+        }
+        if let Err(error) = RealWriter.write(memory, bytes, MODE) {
+            tracing::warn!(%error, "the registry's last good state could not be kept");
+        }
+    }
+
+    /// Before anything good was seen, what an earlier process kept is the best.
+    fn fall_back(&self, state: &mut State) {
+        let Some(memory) = self.memory.as_deref().filter(|_| !state.good) else { return };
+        state.good = true;
+        let kept = load(memory).ok().and_then(|content| check::parse(&content.bytes, &self.home).ok());
+        if let Some(document) = kept {
+            state.view.document = Arc::new(document);
+        }
     }
 }
 

@@ -188,3 +188,17 @@ fn a_held_lock_is_waited_for_and_then_told() {
     drop(held);
     place.open().edit(&RealWriter, None, &remove("a")).unwrap();
 }
+
+#[test]
+fn the_last_good_state_outlives_the_process() {
+    let place = Place::new(TWO);
+    let open = || place.open().remembering(place.dir.path().join("good.yml"));
+    assert_eq!(names(&open()), ["a", "b"]);
+    fs::write(place.file(), "version: 1\nrepos: [").unwrap();
+    let view = open().view();
+    assert_eq!(view.document.repos.len(), 2, "as the last process saw it");
+    assert!(matches!(view.problem.as_deref(), Some(RegistryError::Invalid { .. })));
+    fs::write(place.file(), "version: 1\nrepos: []\n").unwrap();
+    assert!(open().view().document.repos.is_empty());
+    assert!(open().view().problem.is_none());
+}

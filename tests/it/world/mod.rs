@@ -19,7 +19,7 @@ mod tree;
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    io::{Seek, Write},
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -65,7 +65,7 @@ impl World {
             let installed = world.home().join("bin").join(name);
             // A link is as good as a copy, and these are large.
             if fs::hard_link(program, &installed).is_err() {
-                fs::copy(program, &installed).unwrap();
+                put_program(&installed, fs::File::open(program).unwrap());
             }
         }
         world
@@ -280,9 +280,20 @@ impl World {
     /// Writes an executable file.
     pub fn script(path: &Path, text: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut content = tempfile::tempfile().unwrap();
+        content.write_all(text.as_bytes()).unwrap();
+        content.rewind().unwrap();
+        put_program(path, content);
     }
+}
+
+/// Writes a program by way of another process: were it open for writing in this
+/// one, what other tests start meanwhile would inherit that, and a program that
+/// anybody has open for writing can't be run.
+fn put_program(path: &Path, content: fs::File) {
+    let mut put = Command::new("sh");
+    put.args(["-c", "cat >\"$0\" && chmod 755 \"$0\""]).arg(path).stdin(content);
+    assert!(put.status().unwrap().success(), "{}", path.display());
 }
 
 impl Drop for World {
