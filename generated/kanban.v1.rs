@@ -267,8 +267,7 @@ pub struct HookRequest {
     pub working_directory: ::prost::alloc::vec::Vec<u8>,
     /// git's variables from an allow-list: GIT_DIR, GIT_WORK_TREE,
     /// GIT_INDEX_FILE, GIT_COMMON_DIR, GIT_PREFIX, GIT_OBJECT_DIRECTORY,
-    /// GIT_ALTERNATE_OBJECT_DIRECTORIES, GIT_QUARANTINE_PATH, GIT_NAMESPACE,
-    /// GIT_REFLOG_ACTION.
+    /// GIT_ALTERNATE_OBJECT_DIRECTORIES, GIT_QUARANTINE_PATH, GIT_NAMESPACE.
     #[prost(message, repeated, tag = "6")]
     pub git_env: ::prost::alloc::vec::Vec<EnvVar>,
     /// When git called the hook.

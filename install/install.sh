@@ -37,6 +37,10 @@ for arg; do
     esac
 done
 [ "$up" = yes ] || [ $# -eq 0 ] || fail "$1 is for \`kpmo up\`, which --no-up leaves out"
+if [ "$up" = yes ] && [ $# -eq 0 ] && ! [ -t 0 ]; then
+    # Better told before the build than after.
+    fail "without a terminal nobody can be asked; name a directory to search, or --yes, --dry-run or --no-up"
+fi
 
 # Relative roots mean the caller's directory, to which `kpmo up` returns.
 called_from=$PWD

@@ -12,6 +12,9 @@ pub(super) struct Arguments {
     /// Directory of the governor's home [default: the platform's directories]
     #[arg(long, global = true, env = "KPMO_HOME", value_name = "DIR")]
     pub home: Option<PathBuf>,
+    /// Use the home that this program was installed in
+    #[arg(long, global = true, hide = true)]
+    pub installed: bool,
     /// Print JSON (stable; one object, or one a line where data streams)
     #[arg(long, global = true)]
     pub json: bool,

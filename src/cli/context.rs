@@ -19,9 +19,14 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub fn new(home: Option<&Path>, json: bool) -> Result<Self, Failure> {
+    pub fn new(home: Option<&Path>, installed: bool, json: bool) -> Result<Self, Failure> {
+        let of_installed = if installed { Home::of_installed() } else { None };
+        let home = match of_installed {
+            Some(home) => home,
+            None => Home::of_command(home)?,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { home: Home::of_command(home)?, json, runtime })
+        Ok(Self { home, json, runtime })
     }
 
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {

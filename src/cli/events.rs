@@ -16,6 +16,9 @@ use crate::generated::kanban::{
     repo_registry_client::RepoRegistryClient,
 };
 
+/// Longest value that is shown whole to people, in characters.
+const LONGEST: usize = 100;
+
 pub(super) fn run(context: &Context, options: &Events) -> Result<u8, Failure> {
     let kinds = options.kind.iter().map(|kind| parse(kind)).collect::<Result<Vec<_>, _>>()?;
     let repo = match &options.repo {
@@ -91,7 +94,9 @@ fn line(event: &Event, repos: &HashMap<String, String>) -> String {
     }
     let sorted: std::collections::BTreeMap<_, _> = event.attributes.iter().collect();
     for (key, value) in sorted {
-        text.push_str(&format!(" {key}={}", value.escape_debug()));
+        let shown: String = value.chars().take(LONGEST).collect();
+        let more = if shown.len() < value.len() { "…" } else { "" };
+        text.push_str(&format!(" {key}={}{more}", shown.escape_debug()));
     }
     text.push('\n');
     text

@@ -58,4 +58,10 @@ macro_rules! operational {
     )+};
 }
 
-operational!(HomeError, ConnectError, StartError, DaemonError, PathError, std::io::Error);
+operational!(HomeError, ConnectError, StartError, PathError, std::io::Error);
+
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
+        Self::new(error)
+    }
+}

@@ -5,11 +5,11 @@ use serde_json::json;
 use super::{
     Context, FINDINGS, FINE, Failure,
     args::{Force, Governor},
-    show::{print, print_json},
+    show::{note, print, print_json},
 };
 use crate::{
-    client::Endpoint,
-    daemon::{self, Mode},
+    client::ALREADY_RUNNING,
+    daemon::{self, DaemonError, Mode},
     fs::{FileLock, shown, shown_bytes},
     generated::kanban::{ShutdownRequest, StatusRequest, StatusResponse, governor_client::GovernorClient},
 };
@@ -25,8 +25,14 @@ pub(super) fn run(context: &Context, command: &Governor) -> Result<u8, Failure> 
                 (_, true) => Mode::Detached,
                 _ => Mode::Foreground,
             };
-            daemon::run(&context.home, mode)?;
-            Ok(FINE)
+            match daemon::run(&context.home, mode) {
+                // For whoever starts it in the background, and tries again then.
+                Err(error @ DaemonError::AlreadyRunning { .. }) if mode == Mode::Detached => {
+                    note(&error.to_string());
+                    Ok(u8::try_from(ALREADY_RUNNING).unwrap_or(FINDINGS))
+                }
+                ended => ended.map(|()| FINE).map_err(Failure::from),
+            }
         }
         Governor::Start => start(context),
         Governor::Stop(force) => {
@@ -91,23 +97,27 @@ pub(super) fn stop(context: &Context, force: Force) -> Result<bool, Failure> {
     })
 }
 
-/// Kills the process of the endpoint record, if it still is the governor.
+/// Kills the process that holds the governor's lock.
 fn kill(context: &Context) -> Result<bool, Failure> {
-    let held = FileLock::try_acquire(&context.home.governor_lock())?.is_none();
-    let Some(endpoint) = Endpoint::read(&context.home).filter(|_| held) else { return Ok(false) };
-    let Some(pid) = i32::try_from(endpoint.pid).ok().and_then(rustix::process::Pid::from_raw) else {
+    let path = context.home.governor_lock();
+    if FileLock::try_acquire(&path)?.is_some() {
         return Ok(false);
+    }
+    // The holder has written its id there, and nobody else can have it while
+    // the lock is held.
+    let holder = std::fs::read_to_string(&path)?;
+    let Some(pid) = holder.trim().parse().ok().and_then(rustix::process::Pid::from_raw) else {
+        return Err(Failure::new(format!(
+            "{} does not say who holds it; a governor may be just starting: try again",
+            shown(&path)
+        )));
     };
     rustix::process::kill_process(pid, rustix::process::Signal::KILL)
-        .map_err(|error| Failure::new(format!("cannot end process {}: {error}", endpoint.pid)))?;
-    let deadline = Instant::now() + END;
-    while FileLock::try_acquire(&context.home.governor_lock())?.is_none() {
-        if Instant::now() > deadline {
-            return Err(Failure::new(format!("process {} does not end", endpoint.pid)));
-        }
-        std::thread::sleep(Duration::from_millis(5));
+        .map_err(|error| Failure::new(format!("cannot end process {}: {error}", holder.trim())))?;
+    match FileLock::acquire_within(&path, END)? {
+        Some(_) => Ok(true),
+        None => Err(Failure::new(format!("process {} does not end", holder.trim()))),
     }
-    Ok(true)
 }
 
 fn status(context: &Context) -> Result<u8, Failure> {

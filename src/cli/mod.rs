@@ -43,7 +43,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<u8, Failure> {
-    let context = Context::new(arguments.home.as_deref(), arguments.json)?;
+    let context = Context::new(arguments.home.as_deref(), arguments.installed, arguments.json)?;
     match arguments.command {
         Command::Up(options) => up::run(&context, &options),
         Command::Down(options) => down::run(&context, &options),

@@ -7,14 +7,19 @@ use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
 
+use super::Failure;
 use crate::fs::shown_bytes;
 
 /// Prints to standard output. A reader that is gone ends us quietly, as it does
 /// `cat`.
 pub(super) fn print(text: &str) {
     let mut stdout = anstream::stdout().lock();
-    if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
-        std::process::exit(0);
+    if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        Failure::new(format!("cannot print: {error}")).print();
+        std::process::exit(2);
     }
 }
 

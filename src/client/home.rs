@@ -126,10 +126,7 @@ impl Home {
     /// user database. No variable that a GUI or a remote session may lack has a
     /// say where hooks were installed from a home.
     pub fn of_hook() -> Result<Self, HomeError> {
-        if let Ok(program) = std::env::current_exe()
-            && let Some(bin) = program.parent()
-            && let Some(home) = Self::beside(bin)
-        {
+        if let Some(home) = Self::of_installed() {
             return Ok(home);
         }
         if let Some(root) = env_path("KPMO_HOME") {
@@ -142,6 +139,11 @@ impl Home {
         }
         let data = user.join(".local/share/kpmo");
         Ok(Self::platform(user.join(".config/kpmo"), user.join(".local/state/kpmo"), &data))
+    }
+
+    /// The home that this program was installed in, if it was.
+    pub fn of_installed() -> Option<Self> {
+        Self::beside(std::env::current_exe().ok()?.parent()?)
     }
 
     /// The home that the binaries in `bin` were put there for, if any.
@@ -255,7 +257,7 @@ pub(super) fn check_socket(socket: &Path) -> Result<bool, HomeError> {
             return untrusted(
                 dir,
                 format!(
-                    "the socket's directory must be a directory of yours that nobody else may enter; run: chmod 700 {}",
+                    "the socket's directory must be a directory of yours that nobody else may enter; if it is yours alone, run: chmod 700 {}; otherwise choose another with KPMO_SOCKET",
                     dir.display()
                 ),
             );
@@ -270,7 +272,7 @@ fn env_path(name: &str) -> Option<PathBuf> {
 
 /// The user's home directory by the user database; `HOME` only where that does
 /// not know the user (directory services).
-fn user_directory() -> Option<PathBuf> {
+pub(super) fn user_directory() -> Option<PathBuf> {
     let uid = rustix::process::getuid().as_raw().to_string();
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     passwd

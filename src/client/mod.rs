@@ -13,4 +13,4 @@ pub use connect::{ConnectError, Connection, connect};
 pub use endpoint::{Budgets, Endpoint, OnUnreachable, Unreachable};
 pub use home::{Home, HomeError, SOCKET_PATH_MAX};
 pub use spool::{SPOOL_SUFFIX, keep};
-pub use start::{StartError, connect_or_start};
+pub use start::{ALREADY_RUNNING, StartError, connect_or_start};

@@ -14,7 +14,7 @@ use std::{
 
 use tokio::io::AsyncReadExt;
 
-use super::{Budgets, ConnectError, Connection, Endpoint, Home, connect};
+use super::{Budgets, ConnectError, Connection, Endpoint, Home, connect, home::user_directory};
 
 /// Why the governor could not be started.
 #[derive(Debug)]
@@ -60,6 +60,19 @@ impl From<ConnectError> for StartError {
     }
 }
 
+/// What starting the governor came to.
+enum Started {
+    /// It serves.
+    Serves,
+    /// Another one holds the home.
+    ByAnother,
+}
+
+/// Exit status of a governor whose home has one already (`EX_TEMPFAIL`).
+pub const ALREADY_RUNNING: i32 = 75;
+/// How long to wait before looking again.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Connects to the governor of `home`; if there is none, starts `program` (or
 /// the recorded one) and waits for it. One starter at a time: whoever loses the
 /// start lock waits for the winner's governor.
@@ -82,10 +95,18 @@ pub async fn connect_or_start(
                 Path::to_path_buf,
             );
             let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(StartError::TooSlow(budgets.start()));
+            }
             match tokio::time::timeout(left, start(home, &program)).await {
                 Err(_) => return Err(StartError::TooSlow(budgets.start())),
                 Ok(Err(error)) => return Err(error),
-                Ok(Ok(())) => {}
+                Ok(Ok(Started::ByAnother)) => {
+                    // Which is about to serve, or to end: look again.
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                Ok(Ok(Started::Serves)) => {}
             }
             // It is up: it closed its end only then. It may listen elsewhere
             // than the record of its predecessor said.
@@ -96,7 +117,7 @@ pub async fn connect_or_start(
         if Instant::now() >= deadline {
             return Err(StartError::TooSlow(budgets.start()));
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -122,19 +143,26 @@ fn try_start_lock(home: &Home) -> Result<Option<File>, StartError> {
 ///
 /// Its standard error is a pipe that it closes when it is ready; what comes
 /// through before is why it gives up.
-async fn start(home: &Home, program: &Path) -> Result<(), StartError> {
+async fn start(home: &Home, program: &Path) -> Result<Started, StartError> {
     if !program.is_file() {
         return Err(StartError::NoProgram(program.into()));
     }
     let failed = |error| StartError::Spawn(program.into(), error);
     let mut command = Command::new(program);
-    if let Some(root) = home.root() {
-        command.arg("--home").arg(root);
+    match home.root() {
+        Some(root) => {
+            command.arg("--home").arg(root);
+        }
+        // Of our environment and its own record the record is right: a hook may
+        // run where the variables that chose the directories are missing.
+        None if program.parent() == Some(&home.bin) => {
+            command.arg("--installed");
+        }
+        None => {}
     }
+    command.env_clear().envs(clean_environment());
     let mut child = command
         .args(["governor", "run", "--detached"])
-        .env_clear()
-        .envs(clean_environment())
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -149,7 +177,14 @@ async fn start(home: &Home, program: &Path) -> Result<(), StartError> {
     }
     let said = String::from_utf8_lossy(&said).trim().to_owned();
     // Ready says nothing. A last word and a closed pipe mean that it gave up.
-    if said.is_empty() { Ok(()) } else { Err(StartError::Failed(said)) }
+    if said.is_empty() {
+        return Ok(Started::Serves);
+    }
+    // It has closed its standard error, so it has ended or is about to.
+    match child.wait().map_err(failed)?.code() {
+        Some(ALREADY_RUNNING) => Ok(Started::ByAnother),
+        _ => Err(StartError::Failed(said)),
+    }
 }
 
 /// What a daemon needs of its starter's environment, and no more: it outlives
@@ -170,6 +205,12 @@ fn clean_environment() -> Vec<(&'static str, OsString)> {
     const SYSTEM: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/bin";
     let mut environment: Vec<_> =
         KEPT.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))).collect();
+    // git's and kpmo's configuration hang on it, and a hook may lack it.
+    if !environment.iter().any(|(name, _)| *name == "HOME")
+        && let Some(user) = user_directory()
+    {
+        environment.push(("HOME", user.into_os_string()));
+    }
     // git's exec path stands first in a hook's PATH; relative entries depend on
     // a working directory that is left.
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -19,9 +19,11 @@ pub(super) fn detach(home: &Home) -> DaemonError {
         Err(error) => return DaemonError::Detach(error),
     };
     let mut command = Command::new(program);
-    if let Some(root) = home.root() {
-        command.arg("--home").arg(root);
-    }
+    match home.root() {
+        Some(root) => command.arg("--home").arg(root),
+        None if Home::of_installed().as_ref() == Some(home) => command.arg("--installed"),
+        None => &mut command,
+    };
     DaemonError::Detach(command.args(["governor", "run", "--daemon"]).exec())
 }
 

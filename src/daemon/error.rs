@@ -15,7 +15,7 @@ pub enum DaemonError {
         home: Home,
     },
     /// A directory of the home can be read or written by others.
-    #[error("{} must belong to you and be closed to others; run: chmod 700 {}", path.display(), path.display())]
+    #[error("{} must belong to you and be closed to others; if it is yours alone, run: chmod 700 {}; otherwise choose another place with KPMO_SOCKET or KPMO_HOME", path.display(), path.display())]
     Open {
         /// The directory.
         path: PathBuf,

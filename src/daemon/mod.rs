@@ -1,13 +1,19 @@
 //! The daemon's life: prepare the home, take the lock, open the governor, bind
 //! the socket, serve, wait for a signal, drain, leave.
 
+mod accept;
 mod detach;
 mod error;
 mod log;
 mod places;
 mod socket;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::watch;
 
@@ -22,8 +28,11 @@ pub use places::prepare;
 
 /// How long calls under way may take to end after a shutdown was asked for.
 const DRAIN: Duration = Duration::from_secs(5);
-/// How often the socket is looked at. Somebody else may have taken its place.
-const SOCKET_WATCH: Duration = Duration::from_secs(5);
+/// How often socket and lock are looked at. Somebody else may have taken their
+/// place, or the home may be gone. Shorter than a hook's patience with a start.
+const WATCH: Duration = Duration::from_secs(1);
+/// How long to wait for a predecessor that is ending.
+const PREDECESSOR: Duration = Duration::from_secs(6);
 
 /// How `kpmo governor run` was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +54,12 @@ pub fn run(home: &Home, mode: Mode) -> Result<(), DaemonError> {
     // Before anything is created: a home that can't have a socket is none.
     let socket_path = home.default_socket()?;
     prepare(home, &RealWriter)?;
-    let _lock = FileLock::try_acquire(&home.governor_lock())?
-        .ok_or_else(|| DaemonError::AlreadyRunning { home: home.clone() })?;
+    let lock = take_lock(home, &socket_path)?;
     log::start(home, mode)?;
+    more_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(64)
+        .max_blocking_threads(rpc::THREADS)
         // A commit a minute finds its thread waiting.
         .thread_keep_alive(Duration::from_secs(120))
         .thread_name("governor")
@@ -58,14 +67,54 @@ pub fn run(home: &Home, mode: Mode) -> Result<(), DaemonError> {
         .build()
         .map_err(DaemonError::Runtime)?;
     let governor = Arc::new(Governor::open(home.clone(), socket_path.clone())?);
-    let ended = runtime.block_on(serve(home, Arc::clone(&governor), socket_path, mode));
-    // Calls that did not end within the drain are left behind, not waited for.
-    runtime.shutdown_timeout(Duration::from_millis(200));
-    governor.close(DRAIN);
-    ended
+    let ended = runtime.block_on(serve(home, &lock, Arc::clone(&governor), socket_path, mode));
+    // One deadline for all that follows; what did not end by then is left
+    // behind, and what was acknowledged is on disk or in the spool.
+    let left = || match &ended {
+        Ok(deadline) => deadline.saturating_duration_since(Instant::now()),
+        Err(_) => Duration::ZERO,
+    };
+    governor.close(left().max(Duration::from_millis(500)));
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    ended.map(drop)
 }
 
-async fn serve(home: &Home, governor: Arc<Governor>, path: PathBuf, mode: Mode) -> Result<(), DaemonError> {
+/// The lock of this home, once a predecessor that is ending has let go of it.
+/// One that answers on its socket is not ending.
+fn take_lock(home: &Home, socket: &Path) -> Result<FileLock, DaemonError> {
+    let path = home.governor_lock();
+    let deadline = Instant::now() + PREDECESSOR;
+    loop {
+        if let Some(lock) = FileLock::try_acquire(&path)? {
+            lock.note(&std::process::id().to_string())?;
+            return Ok(lock);
+        }
+        if UnixStream::connect(socket).is_ok() || Instant::now() > deadline {
+            return Err(DaemonError::AlreadyRunning { home: home.clone() });
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Many connections and repositories need many descriptors; the soft limit is
+/// for programs that use `select`.
+fn more_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::info!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// Serves until something ends it; returns by when all must be over.
+async fn serve(
+    home: &Home,
+    lock: &FileLock,
+    governor: Arc<Governor>,
+    path: PathBuf,
+    mode: Mode,
+) -> Result<Instant, DaemonError> {
     let socket = socket::bind(&path)?;
     write_endpoint(home, &governor, &path)?;
     let (stop, stopped) = watch::channel(false);
@@ -76,25 +125,24 @@ async fn serve(home: &Home, governor: Arc<Governor>, path: PathBuf, mode: Mode) 
         detach::ready();
     }
 
-    let incoming = socket.accepting().map_err(|source| DaemonError::Bind { path: path.clone(), source })?;
-    let reason = {
-        let serving = rpc::serve(Arc::clone(&governor), incoming, wait(stopped.clone()));
-        tokio::pin!(serving);
-        let reason = tokio::select! {
-            // Only an accept loop that is gone ends it before it is told to.
-            ended = &mut serving => return ended.map_err(DaemonError::Serve),
-            reason = asked_to_end(wait(stopped), &socket) => reason,
-        };
-        tracing::info!(reason, "ending");
-        stop.send_replace(true);
-        if tokio::time::timeout(DRAIN, &mut serving).await.is_err() {
-            tracing::warn!("calls were still under way after {} s; they are cut off", DRAIN.as_secs());
-        }
-        reason
+    let serving = rpc::serve(Arc::clone(&governor), socket.accepting(), wait(stopped.clone()));
+    tokio::pin!(serving);
+    let is_ours = || socket.is_still_ours() && lock.is_still_at(&home.governor_lock());
+    let reason = tokio::select! {
+        // Only an accept loop that is gone ends it before it is told to.
+        ended = &mut serving => return ended.map(|()| Instant::now()).map_err(DaemonError::Serve),
+        reason = asked_to_end(wait(stopped), is_ours) => reason,
     };
-    socket.remove();
+    tracing::info!(reason, "ending");
+    let deadline = Instant::now() + DRAIN;
+    socket.close();
+    stop.send_replace(true);
+    // A little is left for the ledger.
+    if tokio::time::timeout(DRAIN.mul_f32(0.8), &mut serving).await.is_err() {
+        tracing::warn!("calls were still under way; they are cut off");
+    }
     governor.note_stopped(reason);
-    Ok(())
+    Ok(deadline)
 }
 
 /// Returns once `stopped` says true.
@@ -104,7 +152,7 @@ async fn wait(mut stopped: watch::Receiver<bool>) {
 }
 
 /// Returns when a signal, a client or the loss of the socket ends the daemon.
-async fn asked_to_end(stopped: impl Future<Output = ()>, socket: &socket::Socket) -> &'static str {
+async fn asked_to_end(stopped: impl Future<Output = ()>, is_ours: impl Fn() -> bool) -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
     let signalled = async {
         let (Ok(mut terminate), Ok(mut interrupt)) =
@@ -118,10 +166,10 @@ async fn asked_to_end(stopped: impl Future<Output = ()>, socket: &socket::Socket
         }
     };
     let taken = async {
-        while socket.is_still_ours() {
-            tokio::time::sleep(SOCKET_WATCH).await;
+        while is_ours() {
+            tokio::time::sleep(WATCH).await;
         }
-        "its socket was taken away"
+        "its socket or its home was taken away"
     };
     tokio::select! {
         reason = signalled => reason,
@@ -131,7 +179,7 @@ async fn asked_to_end(stopped: impl Future<Output = ()>, socket: &socket::Socket
 }
 
 /// Tells hooks and command lines where we are and how long to wait for us.
-fn write_endpoint(home: &Home, governor: &Governor, socket: &std::path::Path) -> Result<(), DaemonError> {
+fn write_endpoint(home: &Home, governor: &Governor, socket: &Path) -> Result<(), DaemonError> {
     let settings = governor.settings();
     let installed = home.bin.join("kpmo");
     let binary = if installed.is_file() { installed } else { std::env::current_exe().unwrap_or(installed) };

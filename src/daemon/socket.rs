@@ -2,12 +2,16 @@ use std::{
     fs, io,
     os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::net::{UnixListener, UnixStream};
-use tokio_stream::{Stream, StreamExt, wrappers::UnixListenerStream};
+use tokio::net::UnixListener;
 
-use super::{DaemonError, places::private_directory};
+use super::{
+    DaemonError,
+    accept::{Incoming, Listener},
+    places::private_directory,
+};
 use crate::{
     client::{Endpoint, HomeError},
     fs::{IoContext, RealWriter, Writer},
@@ -15,7 +19,7 @@ use crate::{
 
 /// The bound socket, and how to tell that it is still the one at its path.
 pub(super) struct Socket {
-    listener: std::os::unix::net::UnixListener,
+    listener: Listener,
     path: PathBuf,
     identity: (u64, u64),
 }
@@ -40,28 +44,18 @@ pub(super) fn bind(path: &Path) -> Result<Socket, DaemonError> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).at("set the mode of", path)?;
     listener.set_nonblocking(true).map_err(bind_error)?;
     let meta = fs::symlink_metadata(path).at("look at", path)?;
-    Ok(Socket { listener, path: path.into(), identity: (meta.dev(), meta.ino()) })
+    let listener = UnixListener::from_std(listener).map_err(bind_error)?;
+    Ok(Socket {
+        listener: Arc::new(Mutex::new(Some(listener))),
+        path: path.into(),
+        identity: (meta.dev(), meta.ino()),
+    })
 }
 
 impl Socket {
-    /// Connections of our own user; everybody else's are closed unheard.
-    pub(super) fn accepting(&self) -> io::Result<impl Stream<Item = io::Result<UnixStream>> + Send + use<>> {
-        let uid = rustix::process::getuid().as_raw();
-        let listener = UnixListener::from_std(self.listener.try_clone()?)?;
-        Ok(UnixListenerStream::new(listener).filter_map(move |connection| {
-            let accepted = connection.and_then(|stream| Ok((stream.peer_cred()?.uid(), stream)));
-            match accepted {
-                Ok((peer, stream)) if peer == uid => Some(Ok(stream)),
-                Ok((peer, _)) => {
-                    tracing::warn!(peer, "a connection of another user was closed");
-                    None
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    None
-                }
-            }
-        }))
+    /// Connections, until [`Socket::close`].
+    pub(super) fn accepting(&self) -> Incoming {
+        Incoming::new(Arc::clone(&self.listener))
     }
 
     /// Whether the path still leads here.
@@ -70,8 +64,11 @@ impl Socket {
             .is_ok_and(|meta| meta.file_type().is_socket() && (meta.dev(), meta.ino()) == self.identity)
     }
 
-    /// Removes the socket, unless somebody has put another in its place.
-    pub(super) fn remove(&self) {
+    /// Takes no more connections and removes the socket, unless somebody has put
+    /// another in its place. Whoever comes now finds nobody here, and need not
+    /// wait for one who is leaving.
+    pub(super) fn close(&self) {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
         if self.is_still_ours() {
             let _ = fs::remove_file(&self.path);
         }

@@ -1,7 +1,7 @@
 use std::{
     fs::{File, OpenOptions},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -15,7 +15,8 @@ use super::{IoContext, PathError};
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
 pub struct FileLock {
-    _file: File,
+    file: File,
+    path: PathBuf,
 }
 
 impl FileLock {
@@ -30,9 +31,25 @@ impl FileLock {
             .open(path)
             .at("open the lock file", path)?;
         match fs2::FileExt::try_lock(&file) {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(Self { file, path: path.into() })),
             Err(fs2::TryLockError::WouldBlock) => Ok(None),
             Err(fs2::TryLockError::Error(source)) => Err(source).at("lock", path),
+        }
+    }
+
+    /// Writes a note for others into the lock's file, for instance who holds it.
+    pub fn note(&self, text: &str) -> Result<(), PathError> {
+        let written = self.file.set_len(0).and_then(|()| self.file.write_all_at(text.as_bytes(), 0));
+        written.at("write to the lock file", &self.path)
+    }
+
+    /// Whether the file at `path` is the one that is locked; not so any more if
+    /// somebody has removed or replaced it.
+    pub fn is_still_at(&self, path: &Path) -> bool {
+        let identity = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+        match (self.file.metadata(), std::fs::symlink_metadata(path)) {
+            (Ok(ours), Ok(there)) => identity(ours) == identity(there),
+            _ => false,
         }
     }
 

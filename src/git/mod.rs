@@ -20,7 +20,9 @@ pub use error::GitError;
 pub use hashes::empty_tree_like;
 pub use locate::{Location, Surroundings, absolute};
 pub use program::Git;
-pub use survey::{HooksPath, Profile, WorkState, hooks_path, profile, reachable, set_hooks_path, work_state};
+pub use survey::{
+    HooksPath, Profile, WorkState, heads, hooks_path, profile, reachable, set_hooks_path, work_state,
+};
 
 use std::path::Path;
 

@@ -157,3 +157,19 @@ pub fn reachable(git: &Git, location: &Location, commits: &[String]) -> Result<u
     }
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }
+
+/// Where HEAD and the local branches stand: at most `limit` commits, each once.
+pub fn heads(git: &Git, location: &Location, limit: usize) -> Result<Vec<String>, GitError> {
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let head = git.maybe(location, &["rev-parse", "--quiet", "--verify", "HEAD^{commit}"])?;
+    let count = format!("--count={limit}");
+    let branches = git.output(location, &["for-each-ref", &count, "--format=%(objectname)", "refs/heads"])?;
+    let mut heads: Vec<String> = Vec::new();
+    for id in [head.map(text).unwrap_or_default(), text(branches)].iter().flat_map(|ids| ids.lines()) {
+        if !heads.iter().any(|known| known == id) {
+            heads.push(id.to_owned());
+        }
+    }
+    heads.truncate(limit);
+    Ok(heads)
+}

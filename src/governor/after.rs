@@ -7,9 +7,13 @@
 //! the ledger records a call's id once, nothing counts twice.
 
 use std::{
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
     time::{Duration, Instant},
 };
 
@@ -22,19 +26,22 @@ use super::{
     call::{HookCall, Judgement},
     commit::{Subject, hook_name, summary},
     locked,
+    onboard::HEADS,
 };
 use crate::{
     client::{SPOOL_SUFFIX, keep},
-    fs::{RealWriter, Writer},
+    fs::{IoContext, RealWriter, Writer},
     generated::kanban::{HookEvent, HookRequest},
     git::{self, Location, Objects},
-    ledger::{CommitState, EventDraft, EventKind, Projection},
+    ledger::{CommitState, EventDraft, EventKind, Filter, Projection},
 };
 
 /// How long to wait at most before the spool is looked at: for what could not be
 /// written, and for what hooks kept that could not reach us, as while this
 /// process was stopped, and that nobody wakes us for.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long one event may take. git's own commands are given half of that.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Age at which an unfinished file has no writer any more.
 const ABANDONED: Duration = Duration::from_secs(3_600);
 /// Most commits that one event is taken to have made.
@@ -94,12 +101,13 @@ pub(super) fn start(governor: &Arc<Governor>) {
     let worker = Arc::clone(&governor);
     sweep(&governor.home.spool());
     let spawned = std::thread::Builder::new().name("after".into()).spawn(move || {
-        worker.work_off();
+        let mut pass = Pass::default();
+        pass.run(&worker);
         while worker.after.wait() {
-            worker.work_off();
+            pass.run(&worker);
         }
         // What came in meanwhile is kept; this makes it quick to find.
-        worker.work_off();
+        pass.run(&worker);
         locked(&worker.after.state).running = false;
         worker.after.changed.notify_all();
     });
@@ -109,55 +117,105 @@ pub(super) fn start(governor: &Arc<Governor>) {
     }
 }
 
-impl Governor {
-    /// Takes in an event that needs no answer but a receipt.
-    pub(super) fn take_in(&self, call: &HookCall, encoded: &[u8]) -> Result<Judgement, Error> {
-        let request = HookRequest::decode(encoded).map_err(|e| Error::bad_request("request", e))?;
-        match keep(&self.home.spool(), &request, false) {
-            Ok(_) => self.after.wake(),
-            Err(error) => {
-                // No room for the file; the ledger may have its own, or keeps it
-                // in memory until there is.
-                tracing::warn!(%error, "an event could not be kept in the spool");
-                self.digest(call);
-            }
-        }
-        let repo = Location::of(&call.surroundings).ok().and_then(|location| self.registered(&location));
-        Ok(Judgement::noted(repo.map(|repo| (repo.id.clone().unwrap_or_default(), repo.name.clone()))))
-    }
+/// What one pass over the spool leaves for the next.
+#[derive(Default)]
+struct Pass {
+    /// Worked off, but not on disk yet: the ledger has them in memory.
+    unwritten: Vec<PathBuf>,
+    /// Where a repository did not answer: what else happened there waits for the
+    /// next governor, and holds nobody up.
+    stuck: HashSet<PathBuf>,
+}
 
-    /// One pass over the spool, in the order of events. What can't be written is
-    /// left for the next one.
-    fn work_off(&self) {
-        let mut files = spooled(&self.home.spool());
+/// How an event's working off ended.
+enum Digested {
+    Done,
+    Stuck,
+    Panicked,
+}
+
+impl Pass {
+    /// One pass over the spool, in the order of events.
+    fn run(&mut self, governor: &Arc<Governor>) {
+        let mut files = spooled(&governor.home.spool());
         files.sort();
-        let mut done = Vec::new();
         for file in files {
+            if self.unwritten.contains(&file) {
+                continue;
+            }
             match read(&file) {
-                Ok(call) => {
-                    self.digest(&call);
-                    done.push(file);
+                Ok(Some(call)) if self.stuck.contains(&call.surroundings.cwd) => {}
+                Ok(Some(call)) => self.digest(governor, file, call),
+                Ok(None) => {
+                    tracing::warn!(file = %file.display(), "not an event; set aside");
+                    set_aside(&file, "unreadable");
                 }
-                Err(why) => {
-                    tracing::warn!(file = %file.display(), why, "not an event; set aside");
-                    if RealWriter.rename(&file, &file.with_extension("unreadable")).is_err() {
-                        return;
-                    }
-                }
+                // Out of descriptors, perhaps: it is there at the next pass, too.
+                Err(error) => tracing::warn!(file = %file.display(), %error, "an event can't be read now"),
             }
         }
-        if done.is_empty() {
+        if self.unwritten.is_empty() {
             return;
         }
-        if let Err(error) = self.ledger.flush() {
+        if let Err(error) = governor.ledger.flush() {
             tracing::warn!(%error, "events stay in the spool");
             return;
         }
-        for file in done {
+        for file in self.unwritten.drain(..) {
             if let Err(error) = RealWriter.remove(&file) {
                 tracing::warn!(%error, "an event stays in the spool");
             }
         }
+    }
+
+    fn digest(&mut self, governor: &Arc<Governor>, file: PathBuf, call: HookCall) {
+        let place = call.surroundings.cwd.clone();
+        match digest_within(governor, call) {
+            Digested::Done => self.unwritten.push(file),
+            Digested::Stuck => {
+                tracing::warn!(directory = %place.display(), "a repository does not answer; its events wait");
+                self.stuck.insert(place);
+            }
+            Digested::Panicked => {
+                tracing::error!(file = %file.display(), "an event could not be worked off; set aside");
+                set_aside(&file, "failed");
+            }
+        }
+    }
+}
+
+/// On a thread of its own: a repository on a dead mount must hold up no other.
+fn digest_within(governor: &Arc<Governor>, call: HookCall) -> Digested {
+    let governor = Arc::clone(governor);
+    let (done, ended) = mpsc::channel();
+    let spawned = std::thread::Builder::new().name("digest".into()).spawn(move || {
+        governor.digest(&call);
+        // Nobody waits for it any more: it is told at the next start.
+        let _ = done.send(());
+    });
+    match spawned.map(|_| ended.recv_timeout(PATIENCE)) {
+        Ok(Ok(())) => Digested::Done,
+        Ok(Err(RecvTimeoutError::Disconnected)) => Digested::Panicked,
+        Ok(Err(RecvTimeoutError::Timeout)) | Err(_) => Digested::Stuck,
+    }
+}
+
+fn set_aside(file: &Path, why: &str) {
+    if let Err(error) = RealWriter.rename(file, &file.with_extension(why)) {
+        tracing::warn!(%error, "it stays in the spool");
+    }
+}
+
+impl Governor {
+    /// Takes in an event that needs no answer but a receipt.
+    pub(super) fn take_in(&self, call: &HookCall, encoded: &[u8]) -> Result<Judgement, Error> {
+        let request = HookRequest::decode(encoded).map_err(|e| Error::bad_request("request", e))?;
+        let spool = self.home.spool();
+        // Not kept is not taken in; the hook then says so.
+        keep(&spool, &request, false).at("write to", &spool)?;
+        self.after.wake();
+        let repo = Location::of(&call.surroundings).ok().and_then(|location| self.registered(&location));
+        Ok(Judgement::noted(repo.map(|repo| (repo.id.clone().unwrap_or_default(), repo.name.clone()))))
     }
 
     /// Records what an event of the past says, and judges the commits that it
@@ -246,9 +304,9 @@ impl Governor {
         Ok(())
     }
 
-    /// Commits from `tip` back to the first one that is known, oldest first.
-    /// What a remote has was judged where it came from. Where nothing at all is
-    /// known (the first event of a repository) only the tip counts as new.
+    /// Commits from `tip` back to the first one that is known, oldest first. What
+    /// a remote has was judged where it came from, and what was there when the
+    /// repository was registered is none of ours.
     fn fresh_commits(&self, objects: &dyn Objects, id: &str, tip: &str) -> Result<Vec<String>, Error> {
         let known = |commit: &String| self.ledger.commit_state(id, commit).ok().flatten().is_some();
         // One commit on top of a known one: no history need be read.
@@ -256,13 +314,18 @@ impl Governor {
         if !parents.is_empty() && parents.iter().all(known) {
             return Ok(vec![tip.to_owned()]);
         }
-        let walked = objects.new_commits(tip, &[], Some("*"), AT_ONCE)?;
-        let mut fresh: Vec<String> = walked.iter().take_while(|commit| !known(commit)).cloned().collect();
-        if fresh.len() == walked.len() {
-            fresh.truncate(1);
-        }
+        let walked = objects.new_commits(tip, &self.heads_before(id)?, Some("*"), AT_ONCE)?;
+        let mut fresh: Vec<String> = walked.into_iter().take_while(|commit| !known(commit)).collect();
         fresh.reverse();
         Ok(fresh)
+    }
+
+    /// Where the repository's branches stood when it was registered.
+    fn heads_before(&self, id: &str) -> Result<Vec<String>, Error> {
+        let filter = Filter { kinds: vec![EventKind::RepoAdded], repo_id: Some(id.to_owned()) };
+        let added = self.ledger.read(1, 1, &filter)?;
+        let heads = added.first().and_then(|event| event.attributes.get(HEADS));
+        Ok(heads.map(|heads| heads.split(' ').map(str::to_owned).collect()).unwrap_or_default())
     }
 }
 
@@ -299,8 +362,9 @@ fn spooled(directory: &Path) -> Vec<PathBuf> {
     entries.flatten().map(|entry| entry.path()).filter(is_event).collect()
 }
 
-fn read(file: &Path) -> Result<HookCall, String> {
-    let bytes = fs::read(file).map_err(|error| error.to_string())?;
-    let request = HookRequest::decode(bytes.as_slice()).map_err(|error| error.to_string())?;
-    HookCall::try_from(&request).map_err(|error| error.message)
+/// `Ok(None)`: it is no event.
+fn read(file: &Path) -> std::io::Result<Option<HookCall>> {
+    let bytes = fs::read(file)?;
+    let request = HookRequest::decode(bytes.as_slice()).ok();
+    Ok(request.and_then(|request| HookCall::try_from(&request).ok()))
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{Error, locked};
+use crate::fs::{RealWriter, Writer};
 use crate::policy::{ConfigError, GovernorSettings, PolicyVersion, load_policy, load_settings};
 
 /// `policy.yml` and `governor.yml`, as last read in good order.
@@ -15,10 +16,13 @@ pub(super) struct Config {
 }
 
 impl Config {
-    pub(super) fn open(directory: &Path) -> Self {
+    /// `memory` is where the last good state of each is kept for the next
+    /// governor, which may start over a broken edit.
+    pub(super) fn open(directory: &Path, memory: &Path) -> Self {
+        let kept = |name: &str| memory.join(format!("{name}.last-good.yml"));
         Self {
-            policy: Watched::open(directory.join("policy.yml"), load_policy),
-            settings: Watched::open(directory.join("governor.yml"), load_settings),
+            policy: Watched::open(directory.join("policy.yml"), kept("policy"), load_policy),
+            settings: Watched::open(directory.join("governor.yml"), kept("governor"), load_settings),
         }
     }
 
@@ -43,6 +47,7 @@ type Load<T> = fn(&Path) -> Result<T, ConfigError>;
 /// that an edit counts at once. One that can't be used changes nothing.
 struct Watched<T> {
     path: PathBuf,
+    memory: PathBuf,
     load: Load<T>,
     state: Mutex<State<T>>,
 }
@@ -69,14 +74,30 @@ fn signature(path: &Path) -> Option<Signature> {
     ))
 }
 
+/// Keeps a copy of a file that is in good order, or none where there is none.
+/// Without it nothing is amiss until the file breaks.
+fn remember(path: &Path, memory: &Path) {
+    let kept = match fs::read(path) {
+        Ok(bytes) if fs::read(memory).is_ok_and(|kept| kept == bytes) => Ok(()),
+        Ok(bytes) => RealWriter.write(memory, &bytes, 0o600),
+        Err(_) => RealWriter.remove(memory),
+    };
+    if let Err(error) = kept {
+        tracing::warn!(%error, "a configuration's last good state could not be kept");
+    }
+}
+
 impl<T: Default> Watched<T> {
-    fn open(path: PathBuf, load: Load<T>) -> Self {
+    fn open(path: PathBuf, memory: PathBuf, load: Load<T>) -> Self {
         let seen = signature(&path);
         let (good, problem) = match load(&path) {
-            Ok(value) => (value, None),
-            Err(problem) => (T::default(), Some(Arc::new(problem))),
+            Ok(value) => {
+                remember(&path, &memory);
+                (value, None)
+            }
+            Err(problem) => (load(&memory).unwrap_or_default(), Some(Arc::new(problem))),
         };
-        Self { path, load, state: Mutex::new(State { seen, good: Arc::new(good), problem }) }
+        Self { path, memory, load, state: Mutex::new(State { seen, good: Arc::new(good), problem }) }
     }
 
     fn current(&self) -> (Arc<T>, Option<Arc<ConfigError>>) {
@@ -86,6 +107,7 @@ impl<T: Default> Watched<T> {
             state.seen = now;
             match (self.load)(&self.path) {
                 Ok(value) => {
+                    remember(&self.path, &self.memory);
                     state.good = Arc::new(value);
                     state.problem = None;
                 }

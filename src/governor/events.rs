@@ -30,8 +30,8 @@ pub struct Emission {
 }
 
 impl Governor {
-    /// Records a client's event; it is on disk when this returns.
-    pub async fn emit(&self, emission: Emission) -> Result<EventRecord, Error> {
+    /// Records a client's event; it is on disk when this returns. Blocks.
+    pub fn emit(&self, emission: Emission) -> Result<EventRecord, Error> {
         let Emission { event_id, kind, repo, card, actor, attributes } = emission;
         if !kind.is_card() {
             return Err(Error::bad_request("kind", format!("{kind} is the governor's own to record")));
@@ -62,6 +62,6 @@ impl Governor {
         }
         draft.card = (!card.is_empty()).then_some(card);
         draft.attributes = attributes;
-        Ok(self.ledger.append_async(draft).await?)
+        Ok(self.ledger.append(draft)?)
     }
 }

@@ -89,7 +89,7 @@ impl Governor {
         let ledger = Ledger::open(&home.state.join("ledger.sqlite3"))?;
         let fingerprint_key = fingerprint_key(&home)?;
         Ok(Self {
-            config: config::Config::open(&home.config),
+            config: config::Config::open(&home.config, &home.state),
             socket,
             git: Git::default(),
             registry,

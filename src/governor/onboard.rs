@@ -10,6 +10,11 @@ use crate::{
     registry::{Document, Edit, Repo, without_credentials},
 };
 
+/// The attribute of `repo-added` that holds where branches stood then.
+pub(super) const HEADS: &str = "heads";
+/// Most branches that are noted.
+const HEADS_MAX: usize = 1_000;
+
 /// How a repository is to be onboarded.
 #[derive(Debug, Clone, Default)]
 pub struct AddOptions {
@@ -89,6 +94,10 @@ impl Governor {
             draft.repo_id.clone_from(&repo.id);
             draft.attributes.insert("name".into(), repo.name.clone());
             draft.attributes.insert("path".into(), shown(&repo.local_path));
+            let heads = git::heads(&self.git, &location, HEADS_MAX)?;
+            if !heads.is_empty() {
+                draft.attributes.insert(HEADS.into(), heads.join(" "));
+            }
             self.ledger.append(draft)?;
         }
         Ok(Added { repo, created, hooks, version, warnings })

@@ -2,7 +2,7 @@ use std::{
     ffi::OsString,
     fmt,
     os::unix::ffi::{OsStrExt, OsStringExt},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Of what git sets, what the governor needs to see the repository as git does.
-const GIT_VARIABLES: [&str; 10] = [
+const GIT_VARIABLES: [&str; 9] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -26,7 +26,6 @@ const GIT_VARIABLES: [&str; 10] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_QUARANTINE_PATH",
     "GIT_NAMESPACE",
-    "GIT_REFLOG_ACTION",
 ];
 
 /// Why there is no verdict.
@@ -92,6 +91,9 @@ pub(super) fn call(
         .block_on(exchange(home, endpoint, kind, request))
 }
 
+/// One call, and again where the connection breaks under it: a governor that
+/// ends, or dies, takes calls with it that its successor answers. The call's id
+/// makes sure that it counts once.
 async fn exchange(
     home: &Home,
     endpoint: Option<&Endpoint>,
@@ -99,6 +101,31 @@ async fn exchange(
     request: HookRequest,
 ) -> Result<HookResponse, Failure> {
     let budgets: Budgets = endpoint.map(|endpoint| endpoint.budgets).unwrap_or_default();
+    let deadline = Instant::now() + budgets.start();
+    loop {
+        match attempt(home, endpoint, kind, request.clone(), budgets).await {
+            Err(Failure::Status(status)) if is_broken(&status) && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+/// Whether this is our end's word on a connection that is gone, or that of a
+/// governor that is leaving; not a verdict on the call.
+fn is_broken(status: &tonic::Status) -> bool {
+    std::error::Error::source(status).is_some()
+        || matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Cancelled)
+}
+
+async fn attempt(
+    home: &Home,
+    endpoint: Option<&Endpoint>,
+    kind: Kind,
+    request: HookRequest,
+    budgets: Budgets,
+) -> Result<HookResponse, Failure> {
     let connection = connect_or_start(home, None, budgets).await.map_err(Failure::Start)?;
     // For what has happened already there is nothing to wait for but a receipt.
     let patience = if kind.is_past() { budgets.sign_of_life() } else { budgets.verdict() };

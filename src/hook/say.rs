@@ -58,7 +58,7 @@ pub(super) fn findings(kind: Kind, response: &HookResponse) {
         format!("kpmo: {warn}{} passed with {count} {things}{off}{place}\n", kind.doing)
     };
     for finding in &response.findings {
-        text.push_str(&one(finding));
+        text.push_str(&one(kind, finding));
     }
     if response.findings_left_out > 0 {
         text.push_str(&format!("  and {} more\n", response.findings_left_out));
@@ -66,7 +66,7 @@ pub(super) fn findings(kind: Kind, response: &HookResponse) {
     write(&text);
 }
 
-fn one(finding: &Finding) -> String {
+fn one(kind: Kind, finding: &Finding) -> String {
     let Paint { error, warn, strong, off } = paint();
     let (colour, severity) =
         if finding.severity() == Severity::Error { (error, "error") } else { (warn, "warning") };
@@ -83,7 +83,10 @@ fn one(finding: &Finding) -> String {
         rule_name(finding.rule()),
         escaped(finding.message.as_bytes())
     );
-    for (label, words) in [("fix:   ", &finding.fix), ("around:", &finding.way_around)] {
+    // The rules speak of the commit that they judge.
+    let around =
+        finding.way_around.replace("git commit --no-verify", &format!("git {} --no-verify", kind.doing));
+    for (label, words) in [("fix:   ", &finding.fix), ("around:", &around)] {
         if !words.is_empty() {
             text.push_str(&format!("    {label} {}\n", escaped(words.as_bytes())));
         }
@@ -113,17 +116,16 @@ pub(super) fn blocked(kind: Kind, why: &str) {
 /// `on_unreachable: warn`.
 pub(super) fn unjudged(kind: Kind, why: &str) {
     let Paint { warn, off, .. } = paint();
-    write(&format!(
-        "kpmo: {warn}this {} was not judged{off}, and will be when the governor is back\n    {why}\n",
-        kind.doing
-    ));
+    // A push leaves nothing to judge later but its commits, which have hooks of
+    // their own.
+    let later = if kind.doing == "push" { "" } else { ", and will be when the governor is back" };
+    write(&format!("kpmo: {warn}this {} was not judged{off}{later}\n    {why}\n", kind.doing));
 }
 
-/// Neither judged nor remembered.
+/// Neither judged nor remembered; of the past, only not remembered.
 pub(super) fn not_kept(kind: Kind, why: &str, error: &str) {
     let Paint { warn, off, .. } = paint();
-    write(&format!(
-        "kpmo: {warn}this {} was neither judged nor noted{off}\n    {why}\n    {error}\n",
-        kind.doing
-    ));
+    let what = if kind.is_past() { "not noted" } else { "neither judged nor noted" };
+    let also = if error == why { String::new() } else { format!("    {error}\n") };
+    write(&format!("kpmo: {warn}this {} was {what}{off}\n    {why}\n{also}", kind.doing));
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, pin::Pin, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Code, Response, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -46,24 +46,39 @@ pub(super) fn status(error: Error) -> Status {
     Status::with_error_details(code, error.message, details)
 }
 
-/// Runs a flow on a blocking thread. The caller's deadline ends the wait, not
-/// the flow: what it is writing is written whole.
+/// Hooks at once; more are turned away, since a person waits for each.
+static HOOKS: Semaphore = Semaphore::const_new(128);
+/// Other flows at once; more wait for their turn. There are threads for these
+/// and for as many hooks again, so that none of these keeps a hook waiting.
+static FLOWS: Semaphore = Semaphore::const_new(24);
+/// Threads for flows; see [`HOOKS`] and [`FLOWS`].
+pub const THREADS: usize = 152;
+
+/// Runs a hook's flow: at once or not at all.
+pub(super) async fn judging<T: Send + 'static>(
+    metadata: &MetadataMap,
+    flow: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<Response<T>, Status> {
+    let place = HOOKS.try_acquire().map_err(|_| {
+        status(Error::new(Reason::Overloaded, "the governor judges too many commits at once; try again"))
+    })?;
+    within(deadline(metadata), off_thread(place, flow)).await.map(Response::new)
+}
+
+/// Runs a flow on a blocking thread, when it is its turn.
 pub(super) async fn blocking<T: Send + 'static>(
     metadata: &MetadataMap,
     flow: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<Response<T>, Status> {
-    let patience = deadline(metadata).unwrap_or(PATIENCE);
-    match tokio::time::timeout(patience, tokio::task::spawn_blocking(flow)).await {
-        Err(_) => Err(Status::deadline_exceeded(format!(
-            "not done within the deadline of {} ms",
-            patience.as_millis()
-        ))),
-        Ok(Ok(done)) => done.map(Response::new).map_err(status),
-        Ok(Err(_)) => {
-            let message = "the governor failed in this call; its log (`state/logs/governor.log`) tells where";
-            Err(status(Error::new(Reason::Internal, message)))
-        }
-    }
+    within(deadline(metadata), aside(flow)).await.map(Response::new)
+}
+
+/// As [`blocking`], for what is only part of a call.
+pub(super) async fn aside<T: Send + 'static>(
+    flow: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Status> {
+    let place = FLOWS.acquire().await.map_err(|_| internal())?;
+    off_thread(place, flow).await
 }
 
 /// Runs a flow on a blocking thread that answers one by one; its sink says
@@ -72,14 +87,47 @@ pub(super) fn streaming<T: Send + 'static>(
     flow: impl FnOnce(&mut dyn FnMut(T) -> bool) -> Result<(), Error> + Send + 'static,
 ) -> Response<Answers<T>> {
     let (answers, receiver) = mpsc::channel(AHEAD);
-    tokio::task::spawn_blocking(move || {
-        let mut sink = |answer| answers.blocking_send(Ok(answer)).is_ok();
-        if let Err(error) = flow(&mut sink) {
+    tokio::spawn(async move {
+        let told = answers.clone();
+        let ended = aside(move || {
+            let mut sink = |answer| answers.blocking_send(Ok(answer)).is_ok();
+            flow(&mut sink)
+        });
+        if let Err(status) = ended.await {
             // Nobody listening is no reason to fail.
-            let _ = answers.blocking_send(Err(status(error)));
+            let _ = told.send(Err(status)).await;
         }
     });
     Response::new(Box::pin(ReceiverStream::new(receiver)))
+}
+
+/// The caller's deadline ends the wait, not the flow: what it is writing is
+/// written whole.
+async fn within<T>(
+    patience: Option<Duration>,
+    flow: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    let patience = patience.unwrap_or(PATIENCE);
+    tokio::time::timeout(patience, flow).await.unwrap_or_else(|_| {
+        Err(Status::deadline_exceeded(format!("not done within the deadline of {} ms", patience.as_millis())))
+    })
+}
+
+/// The place is given up when the flow ends, not when the caller leaves.
+async fn off_thread<T: Send + 'static>(
+    place: SemaphorePermit<'static>,
+    flow: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Status> {
+    let ran = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        flow()
+    });
+    ran.await.map_err(|_| internal())?.map_err(status)
+}
+
+fn internal() -> Status {
+    let message = "the governor failed in this call; its log (`state/logs/governor.log`) tells where";
+    status(Error::new(Reason::Internal, message))
 }
 
 /// `grpc-timeout`, a little earlier: the server's own timer answers CANCELLED.

@@ -4,7 +4,7 @@ use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::{
-    answer::{blocking, status},
+    answer::{judging, status},
     convert,
 };
 use crate::{
@@ -27,6 +27,6 @@ impl ContextCheck for Service {
         let (metadata, _, request) = request.into_parts();
         let call = HookCall::try_from(&request).map_err(status)?;
         let encoded = request.encode_to_vec();
-        blocking(&metadata, move || governor.hook(&call, &encoded).map(convert::judgement)).await
+        judging(&metadata, move || governor.hook(&call, &encoded).map(convert::judgement)).await
     }
 }

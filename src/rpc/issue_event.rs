@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
-    answer::{Answers, status},
+    answer::{Answers, aside, status},
     convert,
 };
 use crate::{
@@ -50,7 +50,8 @@ impl IssueEvent for Service {
             actor: request.actor,
             attributes: request.attributes.into_iter().collect(),
         };
-        let event = self.0.emit(emission).await.map_err(status)?;
+        let governor = Arc::clone(&self.0);
+        let event = aside(move || governor.emit(emission)).await?;
         Ok(Response::new(EmitResponse { event: Some(convert::event(event)) }))
     }
 
@@ -68,7 +69,9 @@ impl IssueEvent for Service {
             filter.kinds.push(kind);
         }
         if !request.repo.is_empty() {
-            filter.repo_id = self.0.select(&request.repo).map_err(status)?.id;
+            let governor = Arc::clone(&self.0);
+            let repo = request.repo.clone();
+            filter.repo_id = aside(move || governor.select(&repo)).await?.id;
         }
         let (events, receiver) = mpsc::channel(PAGE);
         tokio::spawn(replay(Arc::clone(&self.0), request.from_seq.max(1), filter, request.follow, events));
@@ -118,8 +121,5 @@ async fn replay(governor: Arc<Governor>, mut next: u64, filter: Filter, follow: 
 
 async fn read(governor: &Arc<Governor>, from: u64, filter: Filter) -> Result<Vec<EventRecord>, Status> {
     let governor = Arc::clone(governor);
-    tokio::task::spawn_blocking(move || governor.ledger().read(from, PAGE, &filter))
-        .await
-        .map_err(|_| status(Error::new(Reason::Internal, "the ledger could not be read")))?
-        .map_err(|error| status(error.into()))
+    aside(move || Ok(governor.ledger().read(from, PAGE, &filter)?)).await
 }

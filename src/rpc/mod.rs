@@ -9,11 +9,13 @@ mod probe;
 mod registry;
 mod service;
 
+pub use answer::THREADS;
+
 use std::{io, sync::Arc, time::Duration};
 
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_stream::Stream;
-use tonic::transport::Server;
+use tonic::transport::{Server, server::Connected};
 use tower::limit::GlobalConcurrencyLimitLayer;
 
 use crate::{
@@ -28,20 +30,23 @@ use crate::{
     governor::Governor,
 };
 
-/// Calls at once, over all connections; more are turned away at once, so that
-/// nobody waits without knowing.
-const CALLS_AT_ONCE: usize = 256;
+/// Calls at once, over all connections, streams among them. A backstop behind
+/// the limits of `answer`, which turn calls away with a reason.
+const CALLS_AT_ONCE: usize = 1_024;
 /// A connection that does not answer a ping for this long is closed.
 const SILENCE: Duration = Duration::from_secs(20);
 
 /// Serves every service of the contract, health and both versions of
 /// reflection on `incoming`, until `end` comes; then refuses new calls and
 /// returns when those under way are done.
-pub async fn serve(
+pub async fn serve<C>(
     governor: Arc<Governor>,
-    incoming: impl Stream<Item = io::Result<UnixStream>> + Send,
+    incoming: impl Stream<Item = io::Result<C>> + Send,
     end: impl Future<Output = ()> + Send,
-) -> Result<(), tonic::transport::Error> {
+) -> Result<(), tonic::transport::Error>
+where
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ContextCheckServer<context_check::Service>>().await;
     health.set_serving::<RepoRegistryServer<registry::Service>>().await;

@@ -32,14 +32,13 @@ impl Service {
         }
         Ok(Arc::clone(&self.0))
     }
+}
 
-    fn wanted(&self, selectors: &[String], all: bool) -> Result<Vec<Repo>, Status> {
-        if selectors.is_empty() && !all {
-            let error = Error::bad_request("selectors", "name the repositories, or set `all`");
-            return Err(status(error));
-        }
-        self.0.select_all(selectors).map_err(status)
+fn wanted(governor: &Governor, selectors: &[String], all: bool) -> Result<Vec<Repo>, Error> {
+    if selectors.is_empty() && !all {
+        return Err(Error::bad_request("selectors", "name the repositories, or set `all`"));
     }
+    governor.select_all(selectors)
 }
 
 fn writer(dry_run: bool) -> Box<dyn Writer> {
@@ -140,9 +139,10 @@ impl RepoRegistry for Service {
         request: Request<ListRepoStatusesRequest>,
     ) -> Result<Response<Self::ListRepoStatusesStream>, Status> {
         let governor = Arc::clone(&self.0);
-        let repos = governor.select_all(&request.into_inner().selectors).map_err(status)?;
-        let total = count(&repos);
+        let request = request.into_inner();
         Ok(streaming(move |sink| {
+            let repos = governor.select_all(&request.selectors)?;
+            let total = count(&repos);
             governor.fleet(&repos, |state| {
                 sink(ListRepoStatusesResponse { state: Some(convert::repo_state(state)), total })
             });
@@ -158,9 +158,9 @@ impl RepoRegistry for Service {
     ) -> Result<Response<Self::InstallHooksStream>, Status> {
         let governor = self.to_change()?;
         let request = request.into_inner();
-        let repos = self.wanted(&request.selectors, request.all)?;
-        let total = count(&repos);
         Ok(streaming(move |sink| {
+            let repos = wanted(&governor, &request.selectors, request.all)?;
+            let total = count(&repos);
             let writer = writer(request.dry_run);
             for repo in repos {
                 let hooks = convert::repo_hooks(&repo, governor.install_hooks(&repo, &*writer));
@@ -179,9 +179,9 @@ impl RepoRegistry for Service {
     ) -> Result<Response<Self::CheckHooksStream>, Status> {
         let governor = Arc::clone(&self.0);
         let request = request.into_inner();
-        let repos = self.wanted(&request.selectors, request.all)?;
-        let total = count(&repos);
         Ok(streaming(move |sink| {
+            let repos = wanted(&governor, &request.selectors, request.all)?;
+            let total = count(&repos);
             for repo in repos {
                 let hooks = convert::repo_hooks(&repo, governor.check_hooks(&repo));
                 if !sink(CheckHooksResponse { hooks: Some(hooks), total }) {
@@ -200,9 +200,9 @@ impl RepoRegistry for Service {
     ) -> Result<Response<Self::UninstallHooksStream>, Status> {
         let governor = self.to_change()?;
         let request = request.into_inner();
-        let repos = self.wanted(&request.selectors, request.all)?;
-        let total = count(&repos);
         Ok(streaming(move |sink| {
+            let repos = wanted(&governor, &request.selectors, request.all)?;
+            let total = count(&repos);
             let writer = writer(request.dry_run);
             for repo in repos {
                 let hooks = convert::repo_hooks(&repo, governor.uninstall_hooks(&repo, &*writer));

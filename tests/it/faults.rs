@@ -202,7 +202,8 @@ fn a_full_disk_stops_nobody_from_committing_and_loses_nothing_acknowledged() {
 
     world.kpmo(["governor", "status"]).ended(1).says("the disk or quota is full");
     commit(&app, &secret()).refused().says("secrets a.txt:1").hides(&key());
-    commit(&app, "two\n").fine().silent();
+    // Judged all the same; what can't be kept is not taken in, and said.
+    commit(&app, "two\n").fine().says("was not noted").says("No space left");
     let while_full = app.head();
 
     disk.make_room();

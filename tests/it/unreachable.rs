@@ -304,17 +304,16 @@ fn one_whose_state_is_deleted_makes_way_for_another() {
 }
 
 #[test]
-fn it_ends_when_its_socket_is_taken_away() {
+fn it_ends_when_its_socket_is_taken_away_and_another_begins() {
     let world = with_app().patient().up();
     let app = world.at("app");
+    let first = world.pid().unwrap();
     fs::remove_file(world.socket()).unwrap();
-    commit(&app, "two\n").fine();
-    world.until("it has ended", || !world.is_running());
-    let waiting = calls(&world);
-    commit(&app, "three\n").fine().silent();
-    until_taken_in(&world, &waiting);
+    // It notices sooner than the hook loses patience with its successor.
+    commit(&app, "two\n").fine().silent();
+    world.until("the first is gone", || !world.is_governor(first));
     let reasons = world.events("governor-stopped");
-    assert_eq!(reasons[0]["attributes"]["reason"], "its socket was taken away");
+    assert_eq!(reasons[0]["attributes"]["reason"], "its socket or its home was taken away");
 }
 
 #[test]
