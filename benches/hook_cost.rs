@@ -4,11 +4,11 @@
 //! `cargo bench --bench hook_cost -- [--rounds N]`
 //!
 //! Every variant is a clone of one repository, with its hooks installed the way
-//! its tool does that. A round makes one commit in each, in an order that
-//! rotates and turns around; what a hook adds is the difference to the bare
-//! commit of the same round. prek and lefthook take part where they are found:
-//! in the directory `KPMO_TEST_BIN`, in what `tests/all.sh` has set up, or on
-//! PATH.
+//! its tool does that. A round makes two commits in each, one with hooks and one
+//! without, and what hooks add is the difference of these two: where on the disk
+//! a clone happens to lie changes what its commits take by more than kpmo's
+//! hooks do. prek and lefthook take part where they are found: in the directory
+//! `KPMO_TEST_BIN`, in what `tests/all.sh` has set up, or on PATH.
 
 mod world;
 
@@ -65,8 +65,7 @@ fn run(rounds: usize) -> Result<()> {
     // A socket's path has to be short, and a build directory's may be long.
     let place = tempfile::Builder::new().prefix("kpmo-bench-").tempdir_in("/tmp")?;
     let world = World::new(place.path())?;
-    let mut variants =
-        vec![world.variant("no hooks")?, world.variant("no hooks again")?, world.raw("raw client, musl")?];
+    let mut variants = vec![world.variant("no hooks")?, world.raw("raw client, musl")?];
     for (name, hook) in &hooks {
         variants.push(world.kpmo(name, hook)?);
     }
@@ -80,7 +79,7 @@ fn run(rounds: usize) -> Result<()> {
     let load = load();
     for round in 0..WARM_UP + rounds {
         for index in order(round, variants.len()) {
-            let took = variants[index].commit(round)?;
+            let took = variants[index].round(round)?;
             if round >= WARM_UP {
                 variants[index].took.push(took);
             }
@@ -100,8 +99,7 @@ fn run(rounds: usize) -> Result<()> {
         }
     }
     for (name, goal) in GOALS {
-        let added =
-            variants.iter().find(|variant| variant.name == name).map(|variant| added(variant, &variants[0]));
+        let added = variants.iter().find(|variant| variant.name == name).map(added);
         if let Some(added) = added.filter(|added| *added > goal) {
             println!("warning: {name} adds {added:.2} ms, and {goal} ms is the goal");
         }
@@ -109,9 +107,18 @@ fn run(rounds: usize) -> Result<()> {
     Ok(())
 }
 
-/// Rotated every other round, and turned around in between.
+/// Another order each round, and then the same backwards: what a commit leaves
+/// behind for the next one falls on each variant alike.
 fn order(round: usize, count: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..count).map(|index| (index + round / 2) % count).collect();
+    let mut order: Vec<usize> = (0..count).collect();
+    let mut random = (round as u64 / 2 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for place in (1..count).rev() {
+        // xorshift64: G. Marsaglia, Xorshift RNGs, 2003.
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        order.swap(place, usize::try_from(random % (place as u64 + 1)).unwrap_or_default());
+    }
     if round % 2 == 1 {
         order.reverse();
     }
@@ -128,10 +135,10 @@ fn build_hook(args: &[&str]) -> Result<PathBuf> {
     Ok(String::from_utf8(output.stdout)?.trim_end().into())
 }
 
-/// Median of what a variant's commits took longer than those without hooks, in
+/// Median of what commits with hooks took longer than those without, in
 /// milliseconds.
-fn added(variant: &Variant, bare: &Variant) -> f64 {
-    median(variant.took.iter().zip(&bare.took).map(|(with, without)| with - without).collect())
+fn added(variant: &Variant) -> f64 {
+    median(variant.took.iter().map(|took| took.hooked - took.bare).collect())
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -140,20 +147,19 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn table(variants: &[Variant]) -> String {
-    let took: Vec<f64> = variants.iter().map(|variant| median(variant.took.clone())).collect();
-    let added: Vec<f64> = variants.iter().map(|variant| added(variant, &variants[0])).collect();
     let mut table = String::from(
-        "\n| hooks | `git commit`, ms | added, ms | times no hooks | added, times the raw client's |\n\
-         | --- | ---: | ---: | ---: | ---: |\n",
+        "\n| hooks | without, ms | with, ms | times | added, ms | times the raw client's |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: |\n",
     );
-    for (at, variant) in variants.iter().enumerate() {
+    for variant in variants {
+        let bare = median(variant.took.iter().map(|took| took.bare).collect());
+        let hooked = median(variant.took.iter().map(|took| took.hooked).collect());
         table.push_str(&format!(
-            "| {} | {:.2} | {:.2} | {:.2} | {:.2} |\n",
+            "| {} | {bare:.2} | {hooked:.2} | {:.2} | {:.2} | {:.2} |\n",
             variant.name,
-            took[at],
-            added[at],
-            took[at] / took[0],
-            added[at] / added[2],
+            hooked / bare,
+            added(variant),
+            added(variant) / added(&variants[1]),
         ));
     }
     table

@@ -32,13 +32,22 @@ const NO_OP: &str = "noop";
 pub(super) struct Variant {
     /// For people.
     pub name: String,
-    /// Milliseconds of each commit that counts.
-    pub took: Vec<f64>,
+    /// Of each round that counts.
+    pub took: Vec<Took>,
     place: PathBuf,
     repo: PathBuf,
     /// Directory in front of PATH.
     tools: Option<PathBuf>,
     daemon: Daemon,
+}
+
+/// Milliseconds of two commits, one after the other.
+#[derive(Clone, Copy)]
+pub(super) struct Took {
+    /// Without hooks.
+    pub bare: f64,
+    /// With them.
+    pub hooked: f64,
 }
 
 /// What the variant's hooks talk to.
@@ -88,11 +97,36 @@ impl Drop for Kpmo {
 }
 
 impl Variant {
+    /// Makes a commit without hooks, which is taken back, and one with them; in
+    /// that order or the other.
+    pub fn round(&self, round: usize) -> Result<Took> {
+        let bare = || {
+            let took = self.commit(2 * round, &["-c", "core.hooksPath=/dev/null", "commit"])?;
+            succeed(&mut self.git(&[
+                "-c",
+                "core.hooksPath=/dev/null",
+                "reset",
+                "--quiet",
+                "--hard",
+                "HEAD^",
+            ]))?;
+            Ok::<_, Box<dyn std::error::Error>>(took)
+        };
+        let hooked = || self.commit(2 * round + 1, &["commit"]);
+        if round % 4 < 2 {
+            let bare = bare()?;
+            Ok(Took { bare, hooked: hooked()? })
+        } else {
+            let hooked = hooked()?;
+            Ok(Took { bare: bare()?, hooked })
+        }
+    }
+
     /// Adds a line to a file and commits that; milliseconds of the commit alone.
-    pub fn commit(&self, round: usize) -> Result<f64> {
-        self.stage(round)?;
-        let mut commit = self.git(&["commit", "--quiet", "--message", "one line more"]);
-        commit.stdout(Stdio::null()).stderr(Stdio::null());
+    fn commit(&self, number: usize, command: &[&str]) -> Result<f64> {
+        self.stage(number)?;
+        let mut commit = self.git(command);
+        commit.args(["--quiet", "--message", "one line more"]).stdout(Stdio::null()).stderr(Stdio::null());
         let start = Instant::now();
         let status = commit.status()?;
         let took = start.elapsed();
@@ -105,9 +139,9 @@ impl Variant {
         Ok(took.as_secs_f64() * 1000.0)
     }
 
-    fn stage(&self, round: usize) -> Result<()> {
-        let file = file_name(round * 7 % FILES);
-        writeln!(fs::OpenOptions::new().append(true).open(self.repo.join(&file))?, "round {round}")?;
+    fn stage(&self, number: usize) -> Result<()> {
+        let file = file_name(number * 7 % FILES);
+        writeln!(fs::OpenOptions::new().append(true).open(self.repo.join(&file))?, "change {number}")?;
         succeed(&mut self.git(&["add", &file])).map(drop)
     }
 

@@ -105,14 +105,16 @@ impl Endpoint {
         serde_json::from_slice(&fs::read(home.endpoint_file()).ok()?).ok()
     }
 
-    /// The socket to connect to: `KPMO_SOCKET`, else the record's, else the
-    /// home's default.
+    /// The socket to listen on and to connect to: `KPMO_SOCKET`, else the
+    /// record's, else the home's default. A record whose directory is gone is
+    /// that of a home that was moved.
     pub fn socket(home: &Home, recorded: Option<&Self>) -> Result<PathBuf, HomeError> {
-        match recorded {
-            Some(endpoint) if std::env::var_os("KPMO_SOCKET").is_none() => {
-                check_socket_path(endpoint.socket.clone())
-            }
-            _ => home.default_socket(),
+        let kept = recorded.map(|endpoint| &endpoint.socket).filter(|socket| {
+            std::env::var_os("KPMO_SOCKET").is_none() && socket.parent().is_some_and(Path::is_dir)
+        });
+        match kept {
+            Some(socket) => check_socket_path(socket.clone()),
+            None => home.default_socket(),
         }
     }
 

@@ -52,7 +52,7 @@ pub fn run(home: &Home, mode: Mode) -> Result<(), DaemonError> {
         return Err(detach::detach(home));
     }
     // Before anything is created: a home that can't have a socket is none.
-    let socket_path = home.default_socket()?;
+    let socket_path = Endpoint::socket(home, Endpoint::read(home).as_ref())?;
     prepare(home, &RealWriter)?;
     let lock = take_lock(home, &socket_path)?;
     log::start(home, mode)?;

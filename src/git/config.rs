@@ -163,7 +163,7 @@ fn after_line(text: &[u8]) -> &[u8] {
 /// `[section]`, `[section "sub"]` or `[section.sub]`; a setting may follow on
 /// the same line.
 fn header(rest: &mut &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
-    let (mut section, mut subsection) = (Vec::new(), None);
+    let (mut section, mut subsection) = (Vec::new(), None::<Vec<u8>>);
     let mut is_quoted = false;
     let mut bytes = rest[1..].iter().enumerate();
     let mut end = rest.len();

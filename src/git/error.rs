@@ -11,6 +11,12 @@ pub enum GitError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// There was a git repository there, as far as is known, and there is none.
+    #[error("there is no git repository at {} any more", path.display())]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// git does not trust a repository of another user.
     #[error("{} belongs to another user, and git refuses it; to trust it run: git config --global --add safe.directory '{}'", path.display(), path.display())]
     Owner {
@@ -36,6 +42,16 @@ pub enum GitError {
         path: PathBuf,
         /// The last line that git said.
         message: String,
+    },
+    /// The git program did not end.
+    #[error("`git {command}` did not end within {seconds} s in {} and was stopped; does a file system, or a program that git runs there, not answer?", path.display())]
+    TimedOut {
+        /// The subcommand.
+        command: String,
+        /// The repository.
+        path: PathBuf,
+        /// How long it was given, in seconds.
+        seconds: u64,
     },
     /// There is no git program.
     #[error("cannot run git: {0}; is it installed, and on PATH?")]

@@ -8,6 +8,7 @@ use git2::{
 use super::{
     Commit, Delta, Git, GitError, Head, Location, Objects, RawChange, Target,
     cached_tree::cached_tree,
+    config::{is_partial, own_text, read_regular},
     hashes::{empty_tree, known},
     program::ProgramObjects,
 };
@@ -29,12 +30,14 @@ impl Library {
         }
         match Repository::open(&location.git_dir) {
             Ok(repo) => {
+                if !reads_also(&repo, &location.object_dirs) {
+                    return Ok(None);
+                }
                 let (git, location) = (git.clone(), location.clone());
                 Ok(Some(Self { repo, path: location.git_dir.clone(), git, location }))
             }
-            Err(error) if error.code() == ErrorCode::Owner => {
-                Err(GitError::Owner { path: location.directory().into() })
-            }
+            // git itself has been asked, and sees more of `safe.directory`.
+            Err(error) if error.code() == ErrorCode::Owner => Ok(None),
             // An extension or a format that it does not know.
             Err(error) if matches!(error.class(), ErrorClass::Repository | ErrorClass::Config) => Ok(None),
             Err(error) => Err(failed("open the repository", &location.git_dir, &error)),
@@ -47,6 +50,19 @@ impl Library {
 
     fn error(&self, what: &'static str, error: &git2::Error) -> GitError {
         failed(what, &self.path, error)
+    }
+
+    /// `None`: it is missing, and in this repository that is no error.
+    fn unless_promised<T>(
+        &self,
+        read: Result<T, git2::Error>,
+        what: &'static str,
+    ) -> Result<Option<T>, GitError> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(error) if error.code() == ErrorCode::NotFound && is_partial(&self.location) => Ok(None),
+            Err(error) => Err(self.error(what, &error)),
+        }
     }
 
     fn oid(&self, id: &str) -> Result<Oid, GitError> {
@@ -62,7 +78,7 @@ impl Library {
 
     /// The tree that git has written for this index, if it has.
     fn written_tree(&self, index: &Path) -> Result<Option<git2::Tree<'_>>, GitError> {
-        let bytes = match std::fs::read(index) {
+        let bytes = match read_regular(index) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             error => error.at("read", index)?,
@@ -172,15 +188,14 @@ impl Objects for Library {
         self.compare(self.tree_of(base)?, self.tree_of(Some(commit))?)
     }
 
-    fn size(&self, id: &str) -> Result<u64, GitError> {
-        let (size, _) =
-            self.odb()?.read_header(self.oid(id)?).map_err(|e| self.error("read a blob's size", &e))?;
-        Ok(size as u64)
+    fn size(&self, id: &str) -> Result<Option<u64>, GitError> {
+        let header = self.odb()?.read_header(self.oid(id)?);
+        Ok(self.unless_promised(header, "read a blob's size")?.map(|(size, _)| size as u64))
     }
 
-    fn blob(&self, id: &str) -> Result<Vec<u8>, GitError> {
-        let blob = self.repo.find_blob(self.oid(id)?).map_err(|e| self.error("read a blob", &e))?;
-        Ok(blob.content().to_vec())
+    fn blob(&self, id: &str) -> Result<Option<Vec<u8>>, GitError> {
+        let blob = self.repo.find_blob(self.oid(id)?);
+        Ok(self.unless_promised(blob, "read a blob")?.map(|blob| blob.content().to_vec()))
     }
 
     fn new_commits(
@@ -207,11 +222,30 @@ impl Objects for Library {
     }
 }
 
-/// Repositories that libgit2 opens and then misreads.
+/// Adds object directories; false: libgit2 can't read one.
+fn reads_also(repo: &Repository, places: &[PathBuf]) -> bool {
+    places.iter().filter(|place| place.is_dir()).all(|place| {
+        let added = place.to_str().map(|place| repo.odb().and_then(|odb| odb.add_disk_alternate(place)));
+        matches!(added, Some(Ok(())))
+    })
+}
+
+/// Repositories that libgit2 opens and then misreads, or whose files may keep
+/// it for ever: nobody can end what runs in this process.
 fn beyond(location: &Location) -> bool {
-    let config = std::fs::read(location.common_dir.join("config")).unwrap_or_default();
+    let Ok(config) = own_text(location) else { return true };
     let config = config.to_ascii_lowercase();
     let says = |word: &[u8]| config.windows(word.len()).any(|part| part == word);
+    let is_odd = |path: PathBuf| std::fs::metadata(path).is_ok_and(|meta| !meta.is_file());
+    let files = [
+        location.git_dir.join("HEAD"),
+        location.git_dir.join("index"),
+        location.common_dir.join("packed-refs"),
+        location.common_dir.join("objects/info/alternates"),
+    ];
+    if files.into_iter().any(is_odd) || says(b"[include") {
+        return true;
+    }
     // A look that is too careful costs a process, never a wrong verdict.
     says(b"objectformat") || says(b"refstorage") || says(b"splitindex") || says(b"sparse")
 }

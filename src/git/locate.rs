@@ -1,10 +1,15 @@
 use std::{
     ffi::OsString,
     fs,
+    os::unix::ffi::OsStrExt,
     path::{Component, Path, PathBuf},
 };
 
-use super::GitError;
+use super::{
+    GitError,
+    config::{Core, read_small},
+    scratch::parse_alternates,
+};
 use crate::fs::{IoContext, path_from};
 
 /// Where a repository's parts are. All paths are absolute.
@@ -16,6 +21,23 @@ pub struct Location {
     pub common_dir: PathBuf,
     /// Top of the work tree; `None` for a bare repository.
     pub work_tree: Option<PathBuf>,
+    /// Where else there are objects, as git's variables have it.
+    pub object_dirs: Vec<PathBuf>,
+    /// The directory whose `.git` leads here, where that is how it was found.
+    top: Option<PathBuf>,
+    /// Its configuration says that it is bare; it may have linked work trees.
+    is_bare: bool,
+}
+
+/// How a git directory was found.
+enum By<'a> {
+    /// It is, or is named by, the `.git` in this directory.
+    DotGit(&'a Path),
+    /// It is not called `.git`.
+    Itself,
+    /// By git's variables; with the work tree that these name, or the directory
+    /// that git ran in.
+    Variables { work_tree: Option<PathBuf>, cwd: &'a Path },
 }
 
 /// What git told a hook of where it is.
@@ -43,73 +65,106 @@ impl Surroundings {
 impl Location {
     /// The repository that git was working in.
     pub fn of(surroundings: &Surroundings) -> Result<Self, GitError> {
-        match surroundings.path("GIT_DIR") {
+        let mut location = match surroundings.path("GIT_DIR") {
             Some(git_dir) => {
-                // git runs hooks at the top of the work tree, in a bare
-                // repository in the git directory itself.
-                let bare = real(&surroundings.cwd)? == real(&git_dir)?;
-                let work_tree =
-                    surroundings.path("GIT_WORK_TREE").or_else(|| (!bare).then(|| surroundings.cwd.clone()));
-                Self::from_git_dir(&git_dir, work_tree)
+                let work_tree = surroundings.path("GIT_WORK_TREE");
+                Self::from_git_dir(&git_dir, By::Variables { work_tree, cwd: &surroundings.cwd })?
             }
-            None => Self::discover(&surroundings.cwd),
-        }
+            None => Self::discover(&surroundings.cwd)?,
+        };
+        location.object_dirs.extend(surroundings.path("GIT_OBJECT_DIRECTORY"));
+        let value = |(name, value): &(String, OsString)| {
+            (name == "GIT_ALTERNATE_OBJECT_DIRECTORIES").then(|| parse_alternates(value.as_bytes()))
+        };
+        let alternates = surroundings.variables.iter().filter_map(value).flatten();
+        location.object_dirs.extend(alternates.map(|place| absolute(&surroundings.cwd, &place)));
+        Ok(location)
     }
 
     /// The repository that `start` (absolute) is in.
     pub fn discover(start: &Path) -> Result<Self, GitError> {
-        let not_there = || GitError::NotARepository { path: start.into() };
-        for directory in start.ancestors() {
-            let dot_git = directory.join(".git");
-            match fs::symlink_metadata(&dot_git) {
-                Ok(meta) if meta.is_file() => {
-                    return Self::from_git_dir(&follow_git_file(&dot_git)?, Some(directory.into()));
-                }
-                Ok(_) if is_git_dir(&dot_git) => {
-                    return Self::from_git_dir(&dot_git, Some(directory.into()));
-                }
-                _ if is_git_dir(directory) => {
-                    // Inside `.git` itself the repository is the one around it.
-                    let work_tree = (directory.file_name().is_some_and(|name| name == ".git"))
-                        .then(|| directory.parent().map(Path::to_path_buf))
-                        .flatten();
-                    return Self::from_git_dir(directory, work_tree);
-                }
-                _ => {}
-            }
-        }
-        Err(not_there())
+        let found = start.ancestors().find_map(|directory| Self::looked_for(directory).transpose());
+        found.unwrap_or_else(|| Err(GitError::NotARepository { path: start.into() }))
     }
 
-    fn from_git_dir(git_dir: &Path, work_tree: Option<PathBuf>) -> Result<Self, GitError> {
-        let git_dir = match fs::symlink_metadata(git_dir) {
+    /// The repository whose work tree's top, git directory or `.git` is `path`
+    /// (absolute), and not one around it.
+    pub fn at(path: &Path) -> Result<Self, GitError> {
+        Self::looked_for(path)?.ok_or_else(|| GitError::Gone { path: path.into() })
+    }
+
+    fn looked_for(directory: &Path) -> Result<Option<Self>, GitError> {
+        let dot_git = directory.join(".git");
+        let is_file = fs::metadata(&dot_git).is_ok_and(|meta| meta.is_file());
+        let (git_dir, by) = if is_file {
+            (follow_git_file(&dot_git)?, By::DotGit(directory))
+        } else if is_git_dir(&dot_git) {
+            (dot_git, By::DotGit(directory))
+        } else if is_git_dir(directory) {
+            // Inside `.git` itself the repository is the one around it.
+            let around = directory.parent().filter(|_| directory.ends_with(".git"));
+            (directory.to_path_buf(), around.map_or(By::Itself, By::DotGit))
+        } else {
+            return Ok(None);
+        };
+        Self::from_git_dir(&git_dir, by).map(Some)
+    }
+
+    fn from_git_dir(git_dir: &Path, by: By<'_>) -> Result<Self, GitError> {
+        let git_dir = match fs::metadata(git_dir) {
             Ok(meta) if meta.is_file() => follow_git_file(git_dir)?,
             _ => git_dir.to_path_buf(),
         };
         if !is_git_dir(&git_dir) {
             return Err(GitError::NotARepository { path: git_dir });
         }
-        let common_dir = match fs::read(git_dir.join("commondir")) {
-            Ok(text) => absolute(&git_dir, &path_from(text.trim_ascii_end())),
+        let git_dir = real(&git_dir)?;
+        let common_dir = match read_small(&git_dir.join("commondir")) {
+            Ok(text) => real(&absolute(&git_dir, &path_from(text.trim_ascii_end())))?,
             Err(_) => git_dir.clone(),
         };
-        Ok(Self {
-            git_dir: real(&git_dir)?,
-            common_dir: real(&common_dir)?,
-            work_tree: work_tree.map(|path| real(&path)).transpose()?,
-        })
+        let core = Core::of(&common_dir);
+        // As git has it: a linked work tree is none of the configuration's.
+        let is_linked = git_dir != common_dir;
+        let is_bare = core.is_bare && !is_linked;
+        let configured = || core.work_tree.filter(|_| !is_linked).map(|path| git_dir.join(path));
+        let top = match by {
+            By::DotGit(directory) => Some(real(directory)?),
+            By::Itself | By::Variables { .. } => None,
+        };
+        let work_tree = match by {
+            By::Variables { work_tree: Some(told), .. } => Some(told),
+            _ if is_bare => None,
+            By::DotGit(directory) => configured().or_else(|| Some(directory.into())),
+            By::Itself => configured(),
+            // git runs hooks at the top of the work tree, in a bare repository in
+            // the git directory itself.
+            By::Variables { cwd, .. } => (real(cwd)? != git_dir).then(|| cwd.to_path_buf()),
+        };
+        let work_tree = work_tree.map(|path| real(&path)).transpose()?;
+        Ok(Self { git_dir, common_dir, work_tree, object_dirs: Vec::new(), top, is_bare: core.is_bare })
     }
 
-    /// What the repository is known by: the main work tree, or for a bare one
-    /// the git directory. A linked work tree is known by its repository's.
+    /// What the repository is known by: the directory with its `.git`, or for a
+    /// bare one the git directory. A linked work tree is known by its
+    /// repository's. There [`Location::at`] finds it again.
     pub fn main_path(&self) -> PathBuf {
-        if self.git_dir == self.common_dir
-            && let Some(work_tree) = &self.work_tree
-        {
-            return work_tree.clone();
+        if self.is_bare {
+            return self.common_dir.clone();
         }
-        match (self.common_dir.file_name(), self.common_dir.parent()) {
-            (Some(name), Some(parent)) if name == ".git" => parent.to_path_buf(),
+        if self.git_dir == self.common_dir {
+            let has_git = |path: &&PathBuf| path.join(".git").symlink_metadata().is_ok();
+            if let Some(top) = self.top.as_ref() {
+                return top.clone();
+            }
+            if !self.common_dir.ends_with(".git")
+                && let Some(work_tree) = self.work_tree.as_ref().filter(has_git)
+            {
+                return work_tree.clone();
+            }
+        }
+        match self.common_dir.parent() {
+            Some(parent) if self.common_dir.ends_with(".git") => parent.to_path_buf(),
             _ => self.common_dir.clone(),
         }
     }
@@ -138,7 +193,7 @@ fn real(path: &Path) -> Result<PathBuf, GitError> {
 
 /// What a `.git` file points at.
 fn follow_git_file(file: &Path) -> Result<PathBuf, GitError> {
-    let text = fs::read(file).at("read", file)?;
+    let text = read_small(file).at("read", file)?;
     let target = text
         .strip_prefix(b"gitdir:")
         .ok_or_else(|| GitError::NotARepository { path: file.into() })?

@@ -8,18 +8,23 @@
 //!
 //! Object ids are hexadecimal strings here: 40 digits or 64.
 
+mod batch;
 mod cached_tree;
+mod command;
+mod config;
 mod error;
 mod hashes;
 mod libgit;
 mod locate;
 mod program;
+mod run;
+mod scratch;
 mod survey;
 
+pub use command::Git;
 pub use error::GitError;
 pub use hashes::empty_tree_like;
 pub use locate::{Location, Surroundings, absolute};
-pub use program::Git;
 pub use survey::{
     HooksPath, Profile, WorkState, heads, hooks_path, profile, reachable, set_hooks_path, work_state,
 };
@@ -98,10 +103,11 @@ pub trait Objects {
     fn target(&self, id: &str) -> Result<Target, GitError>;
     /// How two commits' trees, or trees, differ; `None` as base: the empty tree.
     fn between(&self, base: Option<&str>, commit: &str) -> Result<Delta, GitError>;
-    /// Size of a blob in bytes.
-    fn size(&self, id: &str) -> Result<u64, GitError>;
-    /// Content of a blob.
-    fn blob(&self, id: &str) -> Result<Vec<u8>, GitError>;
+    /// Size of a blob in bytes; `None`: this is a partial clone, and the blob is
+    /// at the remote alone.
+    fn size(&self, id: &str) -> Result<Option<u64>, GitError>;
+    /// Content of a blob; `None` as for its size.
+    fn blob(&self, id: &str) -> Result<Option<Vec<u8>>, GitError>;
     /// Commits reachable from `tip` and from none of `seen` nor, where `remote`
     /// is named, from its tracking branches; newest first, at most `limit`.
     fn new_commits(
@@ -115,6 +121,7 @@ pub trait Objects {
 
 /// Opens a repository's objects, by libgit2 if it can.
 pub fn open(git: &Git, location: &Location) -> Result<Box<dyn Objects>, GitError> {
+    git.trust(location)?;
     match libgit::Library::open(git, location)? {
         Some(library) => Ok(Box::new(library)),
         None => Ok(Box::new(program::ProgramObjects::open(git.clone(), location)?)),

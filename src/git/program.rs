@@ -1,101 +1,18 @@
 use std::{
-    ffi::OsStr,
-    io::{BufRead, BufReader, Read, Write},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    path::Path,
+    sync::{Mutex, PoisonError},
 };
 
 use super::{
-    Commit, Delta, GitError, Head, Location, Objects, RawChange, Target,
+    Commit, Delta, Git, GitError, Head, Location, Objects, RawChange, Target,
+    batch::{Batch, ONE_OBJECT},
     cached_tree::cached_tree,
+    command::{refused, timed_out},
+    config::{is_partial, read_regular},
     hashes::{empty_tree, known},
+    scratch::Scratch,
 };
 use crate::fs::IoContext;
-
-/// The git program, run so that it reads and nothing else: no prompts, no
-/// optional locks, no file-system monitor, no translations.
-#[derive(Debug, Clone)]
-pub struct Git {
-    program: Arc<PathBuf>,
-}
-
-impl Default for Git {
-    fn default() -> Self {
-        Self { program: Arc::new(PathBuf::from("git")) }
-    }
-}
-
-impl Git {
-    /// A command in `location`, to be completed by its arguments.
-    pub fn at(&self, location: &Location) -> Command {
-        let mut command = self.bare(location.directory());
-        command.env("GIT_DIR", &location.git_dir);
-        if let Some(work_tree) = &location.work_tree {
-            command.env("GIT_WORK_TREE", work_tree);
-        }
-        command
-    }
-
-    fn bare(&self, directory: &Path) -> Command {
-        let mut command = Command::new(self.program.as_path());
-        for (name, _) in std::env::vars_os() {
-            if name.as_encoded_bytes().starts_with(b"GIT_") && !kept(&name) {
-                command.env_remove(name);
-            }
-        }
-        command
-            .current_dir(directory)
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .env("GIT_NO_LAZY_FETCH", "1")
-            // A push sends what objects are, not what `git replace` shows.
-            .env("GIT_NO_REPLACE_OBJECTS", "1")
-            .env("LC_ALL", "C")
-            .args(["-c", "core.fsmonitor=false", "-c", "core.quotePath=false"])
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// Runs to the end; the standard output.
-    pub fn output(&self, location: &Location, args: &[&str]) -> Result<Vec<u8>, GitError> {
-        finish(self.at(location).args(args), location, args)
-    }
-
-    /// As [`Git::output`]; `None` if git says no by its exit status 1.
-    pub fn maybe(&self, location: &Location, args: &[&str]) -> Result<Option<Vec<u8>>, GitError> {
-        let output = self.at(location).args(args).output().map_err(GitError::NoGit)?;
-        match output.status.code() {
-            Some(0) => Ok(Some(output.stdout)),
-            Some(1) => Ok(None),
-            _ => Err(refused(&output.stderr, location, args)),
-        }
-    }
-}
-
-/// Configuration by variables is the environment's own, not a repository's.
-fn kept(name: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(b"GIT_CONFIG_GLOBAL")
-        || name.as_encoded_bytes().starts_with(b"GIT_CONFIG_SYSTEM")
-        || name.as_encoded_bytes().starts_with(b"GIT_CONFIG_NOSYSTEM")
-}
-
-fn finish(command: &mut Command, location: &Location, args: &[&str]) -> Result<Vec<u8>, GitError> {
-    let output = command.output().map_err(GitError::NoGit)?;
-    if output.status.success() { Ok(output.stdout) } else { Err(refused(&output.stderr, location, args)) }
-}
-
-fn refused(stderr: &[u8], location: &Location, args: &[&str]) -> GitError {
-    let said = String::from_utf8_lossy(stderr);
-    if said.contains("dubious ownership") {
-        return GitError::Owner { path: location.directory().into() };
-    }
-    GitError::Program {
-        command: args.first().copied().unwrap_or_default().to_owned(),
-        path: location.directory().into(),
-        message: said.lines().last().unwrap_or("it gave no reason").to_owned(),
-    }
-}
 
 /// A repository as the git program reads it.
 pub(super) struct ProgramObjects {
@@ -103,20 +20,6 @@ pub(super) struct ProgramObjects {
     location: Location,
     hex_digits: usize,
     batch: Mutex<Option<Batch>>,
-}
-
-/// A running `git cat-file --batch-command`.
-struct Batch {
-    child: Child,
-    ask: ChildStdin,
-    answer: BufReader<ChildStdout>,
-}
-
-impl Drop for Batch {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl ProgramObjects {
@@ -148,9 +51,9 @@ impl ProgramObjects {
         Ok(parse_raw(&self.run(&args)?))
     }
 
-    /// One question to the running batch process: type, size and, where asked
-    /// for, content.
-    fn ask(&self, verb: &str, id: &str) -> Result<(u64, Vec<u8>), GitError> {
+    /// One question to the running batch process: size and, where asked for,
+    /// content. `None`: it is not here, and need not be.
+    fn ask(&self, verb: &'static str, id: &str) -> Result<Option<(u64, Vec<u8>)>, GitError> {
         let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
         let running = match &mut *batch {
             Some(running) => running,
@@ -160,46 +63,24 @@ impl ProgramObjects {
         if answered.is_err() {
             *batch = None;
         }
-        answered.at("read an object of", &self.location.git_dir)?.ok_or_else(|| GitError::Program {
-            command: "cat-file".into(),
-            path: self.location.git_dir.clone(),
-            message: format!("there is no object {id}"),
-        })
+        drop(batch);
+        match answered {
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                Err(timed_out("cat-file", &self.location, ONE_OBJECT))
+            }
+            Ok(None) if !is_partial(&self.location) => Err(GitError::Program {
+                command: "cat-file".into(),
+                path: self.location.git_dir.clone(),
+                message: format!("there is no object {id}"),
+            }),
+            answered => Ok(answered.at("read an object of", &self.location.git_dir)?),
+        }
     }
 
     fn start_batch(&self) -> Result<Batch, GitError> {
-        let mut child = self
-            .git
-            .at(&self.location)
-            .args(["cat-file", "--batch-command"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(GitError::NoGit)?;
-        let (Some(ask), Some(answer)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(GitError::NoGit(std::io::Error::other("it has no pipes")));
-        };
-        Ok(Batch { child, ask, answer: BufReader::new(answer) })
-    }
-}
-
-impl Batch {
-    fn exchange(&mut self, verb: &str, id: &str) -> std::io::Result<Option<(u64, Vec<u8>)>> {
-        writeln!(self.ask, "{verb} {id}")?;
-        self.ask.flush()?;
-        let mut header = String::new();
-        self.answer.read_line(&mut header)?;
-        let Some(size) = header.split(' ').nth(2).and_then(|size| size.trim_end().parse().ok()) else {
-            return Ok(None);
-        };
-        let mut content = Vec::new();
-        if verb == "contents" {
-            (&mut self.answer).take(size).read_to_end(&mut content)?;
-            let mut newline = [0];
-            self.answer.read_exact(&mut newline)?;
-        }
-        Ok(Some((size, content)))
+        let mut command = self.git.at(&self.location)?;
+        command.args(["cat-file", "--batch-command"]);
+        Batch::start(command).map_err(GitError::NoGit)
     }
 }
 
@@ -216,7 +97,7 @@ impl Objects for ProgramObjects {
         let ordinary = self.location.git_dir.join("index");
         let file = index.unwrap_or(&ordinary);
         let base_tree = self.tree_of(self.head()?.commit.as_deref())?;
-        if let Ok(bytes) = std::fs::read(file)
+        if let Ok(bytes) = read_regular(file)
             && let Some(tree) = cached_tree(&bytes, self.hex_digits / 2)
             && let Ok(changes) = self.compare(&base_tree, &tree)
         {
@@ -225,27 +106,24 @@ impl Objects for ProgramObjects {
         // `write-tree` refreshes the index it is given and writes the trees it
         // computes: it gets a copy, and a place of its own for them. A split
         // index finds its shared part in the git directory, from the copy too.
-        let scratch = Scratch::new()?;
+        let scratch = Scratch::new(&self.git)?;
         let copy = scratch.0.join("index");
         if file.exists() {
-            std::fs::copy(file, &copy).at("copy the index", file)?;
+            std::fs::write(&copy, read_regular(file).at("read", file)?).at("write", &copy)?;
         }
+        let objects = [self.location.common_dir.join("objects")];
+        scratch.with_objects_of(&[&objects, self.location.object_dirs.as_slice()].concat())?;
         let args = ["diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", &base_tree];
-        let raw = finish(
-            self.git.at(&self.location).args(args).env("GIT_INDEX_FILE", &copy),
-            &self.location,
-            &args,
-        )?;
-        let tree = finish(
-            self.git
-                .at(&self.location)
-                .arg("write-tree")
-                .env("GIT_INDEX_FILE", &copy)
-                .env("GIT_OBJECT_DIRECTORY", &scratch.0)
-                .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", self.location.common_dir.join("objects")),
-            &self.location,
-            &["write-tree"],
-        )?;
+        let mut command = self.git.at(&self.location)?;
+        command.args(args).env("GIT_INDEX_FILE", &copy);
+        let raw = self.git.finish(command, &self.location, &args)?;
+        let mut command = self.git.at(&self.location)?;
+        command
+            .arg("write-tree")
+            .env("GIT_INDEX_FILE", &copy)
+            .env("GIT_OBJECT_DIRECTORY", &scratch.0)
+            .env_remove("GIT_ALTERNATE_OBJECT_DIRECTORIES");
+        let tree = self.git.finish(command, &self.location, &["write-tree"])?;
         Ok(Delta {
             base_tree,
             tree: String::from_utf8_lossy(tree.trim_ascii_end()).into_owned(),
@@ -278,12 +156,12 @@ impl Objects for ProgramObjects {
         Ok(Delta { base_tree, tree, changes })
     }
 
-    fn size(&self, id: &str) -> Result<u64, GitError> {
-        Ok(self.ask("info", id)?.0)
+    fn size(&self, id: &str) -> Result<Option<u64>, GitError> {
+        Ok(self.ask("info", id)?.map(|(size, _)| size))
     }
 
-    fn blob(&self, id: &str) -> Result<Vec<u8>, GitError> {
-        Ok(self.ask("contents", id)?.1)
+    fn blob(&self, id: &str) -> Result<Option<Vec<u8>>, GitError> {
+        Ok(self.ask("contents", id)?.map(|(_, content)| content))
     }
 
     fn new_commits(
@@ -322,22 +200,4 @@ fn parse_raw(raw: &[u8]) -> Vec<RawChange> {
     }
     changes.sort_by(|a, b| a.path.cmp(&b.path));
     changes
-}
-
-/// A directory of our own that goes away with us.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self, GitError> {
-        use std::os::unix::fs::DirBuilderExt;
-        let path = std::env::temp_dir().join(format!("kpmo-{}", uuid::Uuid::now_v7()));
-        std::fs::DirBuilder::new().mode(0o700).create(&path).at("create the directory", &path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -79,7 +79,9 @@ pub fn profile(git: &Git, location: &Location) -> Result<Profile, GitError> {
 /// `core.hooksPath`, if it is set anywhere.
 pub fn hooks_path(git: &Git, location: &Location) -> Result<Option<HooksPath>, GitError> {
     let args = ["config", "--show-scope", "-z", "--type=path", "--get", "core.hooksPath"];
-    let Some(answer) = git.maybe(location, &args)? else { return Ok(None) };
+    let mut command = git.with_hooks_path(location)?;
+    command.args(args);
+    let Some(answer) = git.answer(command, location, &args)? else { return Ok(None) };
     let mut fields = answer.split(|byte| *byte == 0);
     let (scope, value) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
     Ok(Some(HooksPath { value: path_from(value), local: matches!(scope, b"local" | b"worktree") }))
@@ -91,13 +93,13 @@ pub fn set_hooks_path(
     location: &Location,
     value: Option<&std::path::Path>,
 ) -> Result<(), GitError> {
-    let mut command = git.at(location);
+    let mut command = git.at(location)?;
     command.args(["config", "--local"]);
     match value {
         Some(path) => command.args(["--replace-all", "core.hooksPath"]).arg(path),
         None => command.args(["--unset-all", "core.hooksPath"]),
     };
-    let output = command.output().map_err(GitError::NoGit)?;
+    let output = git.run(command, location, "config")?;
     // 5: there was nothing to unset.
     if output.status.success() || (value.is_none() && output.status.code() == Some(5)) {
         return Ok(());
@@ -114,8 +116,20 @@ pub fn work_state(git: &Git, location: &Location) -> Result<WorkState, GitError>
     if location.work_tree.is_none() {
         return Ok(WorkState { head: profile(git, location)?.head, ..WorkState::default() });
     }
-    let answer =
-        git.output(location, &["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal"])?;
+    // In a submodule's work tree git would run what that one's configuration
+    // names; its commit is told.
+    let args = [
+        "status",
+        "--porcelain=v2",
+        "--branch",
+        "-z",
+        "--untracked-files=normal",
+        "--ignore-submodules=dirty",
+    ];
+    let mut command = git.at(location)?;
+    git.without_its_filters(&mut command, location)?;
+    command.args(args);
+    let answer = git.finish(command, location, &args)?;
     let mut state = WorkState::default();
     let mut fields = answer.split(|byte| *byte == 0);
     while let Some(field) = fields.next() {

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use uuid::Uuid;
 
@@ -67,6 +67,8 @@ impl Governor {
     /// pre-commit and pre-merge-commit: judges the index that git is about to
     /// commit.
     pub(super) fn before_commit(&self, call: &HookCall) -> Result<Judgement, Error> {
+        // The rest is for the answer's way back.
+        let deadline = Instant::now() + self.settings().budgets.verdict.mul_f32(0.9);
         let location = Location::of(&call.surroundings)?;
         let subject = self.subject(&location);
         let objects = git::open(&self.git, &location)?;
@@ -76,7 +78,7 @@ impl Governor {
         }
         let merging = call.event == crate::generated::kanban::HookEvent::PreMergeCommit
             || location.git_dir.join("MERGE_HEAD").exists();
-        let findings = self.judge_delta(&*objects, &delta, subject.ground(merging))?;
+        let findings = self.judge_delta(&*objects, &delta, subject.ground(merging), deadline)?;
         self.record_verdict(call.id, &subject, &delta, &findings, call.event.as_str_name());
         let findings = findings.into_iter().map(|finding| Judged { finding, commit: String::new() });
         Ok(Judgement::of(findings.collect(), subject.identity()))

@@ -67,10 +67,13 @@ impl From<PathError> for Error {
 impl From<GitError> for Error {
     fn from(error: GitError) -> Self {
         let (reason, path) = match &error {
-            GitError::NotARepository { path } => (Reason::NotARepository, Some(path)),
-            GitError::Owner { path } | GitError::Library { path, .. } | GitError::Program { path, .. } => {
-                (Reason::Git, Some(path))
+            GitError::NotARepository { path } | GitError::Gone { path } => {
+                (Reason::NotARepository, Some(path))
             }
+            GitError::Owner { path }
+            | GitError::Library { path, .. }
+            | GitError::Program { path, .. }
+            | GitError::TimedOut { path, .. } => (Reason::Git, Some(path)),
             GitError::NoGit(_) => (Reason::Git, None),
             GitError::Io(error) => (Reason::Io, Some(&error.path)),
         };

@@ -1,8 +1,6 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ops::Range, sync::Arc, time::Instant};
 
-use imara_diff::{Algorithm, Diff, InternedInput, sources::byte_lines};
-
-use super::{Error, Governor};
+use super::{Error, Governor, Reason};
 use crate::{
     git::{Delta, Objects, RawChange},
     rules::{Change, ChangeKind, EffectivePolicy, Facts, Finding, RepoFacts, judge, wants_content},
@@ -23,12 +21,14 @@ pub(super) struct Ground<'a> {
 
 impl Governor {
     /// Judges what differs between two trees. Contents are loaded as they are
-    /// needed, so that memory stays bounded however large the commit is.
+    /// needed, so that memory stays bounded however large the commit is. What is
+    /// not done at `deadline` is given up, at the next file.
     pub(super) fn judge_delta(
         &self,
         objects: &dyn Objects,
         delta: &Delta,
         ground: Ground<'_>,
+        deadline: Instant,
     ) -> Result<Vec<Finding>, Error> {
         let moved = Moved::among(&delta.changes);
         let mut findings: Vec<Finding> = Vec::new();
@@ -48,20 +48,38 @@ impl Governor {
             changes.clear();
         };
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        for raw in &delta.changes {
+        for (done, raw) in delta.changes.iter().enumerate() {
+            in_time(deadline, done, delta)?;
             let change = load(objects, raw, &moved, ground.policy)?;
             let held = |content: &Option<Arc<[u8]>>| content.as_ref().map_or(0, |c| c.len() as u64);
             bytes += held(&change.old) + held(&change.new);
             batch.push(change);
             if bytes > BATCH_BYTES {
+                in_time(deadline, done, delta)?;
                 judge_batch(&mut batch);
                 bytes = 0;
             }
         }
+        in_time(deadline, delta.changes.len() - batch.len(), delta)?;
         // At least once: an empty commit is judged, too.
         judge_batch(&mut batch);
         Ok(findings)
     }
+}
+
+fn in_time(deadline: Instant, done: usize, delta: &Delta) -> Result<(), Error> {
+    let all = delta.changes.len();
+    // An empty delta takes no time, and its verdict is about the repository.
+    if all == 0 || Instant::now() < deadline {
+        return Ok(());
+    }
+    Err(Error::new(
+        Reason::Overloaded,
+        format!(
+            "only {done} of {all} changed files could be judged in the time there is; change fewer at once, or \
+             give more time (`budgets.verdict_ms` in governor.yml)"
+        ),
+    ))
 }
 
 /// Files that are gone under one path and there under another, unchanged.
@@ -116,17 +134,18 @@ fn load(
     if !is_file(raw.new_mode) || raw.old_id == raw.new_id || kind == ChangeKind::Renamed {
         return Ok(change);
     }
-    change.new_size = objects.size(&raw.new_id)?;
+    // A blob that a partial clone has left at the remote came from there.
+    let Some(size) = objects.size(&raw.new_id)? else { return Ok(change) };
+    change.new_size = size;
     if !wants_content(&raw.path, change.new_size, policy) {
         return Ok(change);
     }
-    let new = objects.blob(&raw.new_id)?;
+    let Some(new) = objects.blob(&raw.new_id)? else { return Ok(change) };
     change.binary = new[..new.len().min(BINARY_PROBE)].contains(&0);
     if !change.binary {
-        let old = if is_file(raw.old_mode) && wants_content(&raw.path, objects.size(&raw.old_id)?, policy) {
-            Some(objects.blob(&raw.old_id)?)
-        } else {
-            None
+        let old = match is_file(raw.old_mode).then(|| objects.size(&raw.old_id)).transpose()?.flatten() {
+            Some(size) if wants_content(&raw.path, size, policy) => objects.blob(&raw.old_id)?,
+            _ => None,
         };
         change.added = added_lines(old.as_deref(), &new);
         change.old = old.map(Arc::from);
@@ -135,14 +154,97 @@ fn load(
     Ok(change)
 }
 
-/// Lines of `new` that `old` lacks, as 0-based ranges.
+/// Lines of `new` that `old` lacks, as 0-based ranges: those that have come into
+/// the file, wherever they stand in it. A line that has only moved is not added,
+/// and of two equal ones the second is if there was one before. This is no diff,
+/// which need not be short here but must take no longer than reading does.
+fn added_lines(old: Option<&[u8]>, new: &[u8]) -> Vec<Range<u32>> {
+    let old: Vec<&[u8]> = lines(old.unwrap_or_default()).collect();
+    let new: Vec<&[u8]> = lines(new).collect();
+    let before = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    let (old, rest) = (&old[before..], &new[before..]);
+    let after = old.iter().rev().zip(rest.iter().rev()).take_while(|(old, new)| old == new).count();
+    let (old, rest) = (&old[..old.len() - after], &rest[..rest.len() - after]);
+    let mut left: HashMap<&[u8], u32> = HashMap::new();
+    for line in old {
+        *left.entry(line).or_default() += 1;
+    }
+    let mut added: Vec<Range<u32>> = Vec::new();
+    for (at, line) in (before..).zip(rest) {
+        if let Some(count) = left.get_mut(line).filter(|count| **count > 0) {
+            *count -= 1;
+            continue;
+        }
+        let at = u32::try_from(at).unwrap_or(u32::MAX);
+        match added.last_mut() {
+            Some(range) if range.end == at => range.end = at.saturating_add(1),
+            _ => added.push(at..at.saturating_add(1)),
+        }
+    }
+    added
+}
+
+/// The last one is the same with and without its end.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let whole = text.strip_suffix(b"\n").unwrap_or(text);
+    whole.split(|byte| *byte == b'\n').take(if text.is_empty() { 0 } else { usize::MAX })
+}
+
+#[cfg(test)]
 #[expect(clippy::single_range_in_vec_init, reason = "one range of lines is what is meant")]
-fn added_lines(old: Option<&[u8]>, new: &[u8]) -> Vec<std::ops::Range<u32>> {
-    let Some(old) = old else {
-        let lines = u32::try_from(byte_lines(new).count()).unwrap_or(u32::MAX);
-        return if lines == 0 { Vec::new() } else { vec![0..lines] };
-    };
-    let input = InternedInput::new(old, new);
-    let diff = Diff::compute(Algorithm::Histogram, &input);
-    diff.hunks().map(|hunk| hunk.after).filter(|lines| !lines.is_empty()).collect()
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn added_is_what_was_not_there() {
+        for (old, new, added) in [
+            ("", "", vec![]),
+            ("", "\n", vec![0..1]),
+            ("a\nb\n", "a\nb", vec![]),
+            ("a\nb", "a\nb\nc\n", vec![2..3]),
+            ("a\nb\nc\n", "c\na\nb\n", vec![]),
+            ("a\n", "a\na\n", vec![1..2]),
+            ("a\nb\nc\n", "x\na\ny\nz\nc\n\n", vec![0..1, 2..4, 5..6]),
+            ("a\nb\n", "", vec![]),
+        ] {
+            assert_eq!(added_lines(Some(old.as_bytes()), new.as_bytes()), added, "{old:?} {new:?}");
+        }
+        assert_eq!(added_lines(None, b"a\nb"), [0..2]);
+        assert_eq!(added_lines(None, b""), []);
+    }
+
+    proptest! {
+        /// Whatever is added and whatever is not: as many of each line as there
+        /// are more of it.
+        #[test]
+        fn every_line_is_counted_once(old in "[ab\n]{0,24}", new in "[ab\n]{0,24}") {
+            let count = |text: &[&[u8]], line: &[u8]| text.iter().filter(|it| **it == line).count();
+            let (before, after): (Vec<_>, Vec<_>) =
+                (lines(old.as_bytes()).collect(), lines(new.as_bytes()).collect());
+            let ranges = added_lines(Some(old.as_bytes()), new.as_bytes());
+            prop_assert!(ranges.windows(2).all(|pair| pair[0].end < pair[1].start));
+            let added: Vec<&[u8]> =
+                ranges.into_iter().flatten().map(|at| after[usize::try_from(at).unwrap()]).collect();
+            for line in &after {
+                let more = count(&after, line).saturating_sub(count(&before, line));
+                prop_assert_eq!(count(&added, line), more);
+            }
+        }
+    }
+
+    #[test]
+    fn a_column_of_two_values_takes_no_longer_than_any_other_file() {
+        let column = |shift: u32| -> String {
+            let value = |line: u32| {
+                if line.wrapping_mul(2_654_435_761).rotate_left(shift) & 64 == 0 { "0\n" } else { "1\n" }
+            };
+            (0..1_500_000).map(value).collect()
+        };
+        let (old, new) = (column(0), column(5));
+        let start = Instant::now();
+        added_lines(Some(old.as_bytes()), new.as_bytes());
+        assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    }
 }

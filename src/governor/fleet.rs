@@ -69,7 +69,7 @@ impl Governor {
     }
 
     fn look_at(&self, repo: &Repo) -> Result<Now, Error> {
-        let location = Location::discover(&repo.local_path)?;
+        let location = Location::at(&repo.local_path)?;
         let unvalidated = match &repo.id {
             Some(id) => git::reachable(&self.git, &location, &self.ledger.unvalidated(id)?)?,
             None => 0,

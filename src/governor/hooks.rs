@@ -47,7 +47,7 @@ impl HooksPathSetting for Setting<'_> {
 impl Governor {
     /// Puts kpmo's hooks in place, or heals them.
     pub fn install_hooks(&self, repo: &Repo, writer: &dyn Writer) -> Result<RepoHooks, Error> {
-        let location = Location::discover(&repo.local_path)?;
+        let location = Location::at(&repo.local_path)?;
         let place = self.hooks_place(&location)?;
         let setting = Setting { git: &self.git, location: &location };
         let hooks = install::install(&place, &self.hook_program(), &setting, writer)?.into();
@@ -57,13 +57,13 @@ impl Governor {
 
     /// Says what stands in each hook's place.
     pub fn check_hooks(&self, repo: &Repo) -> Result<RepoHooks, Error> {
-        let location = Location::discover(&repo.local_path)?;
+        let location = Location::at(&repo.local_path)?;
         Ok(install::check(&self.hooks_place(&location)?, &self.hook_program())?.into())
     }
 
     /// Restores what stood there before.
     pub fn uninstall_hooks(&self, repo: &Repo, writer: &dyn Writer) -> Result<RepoHooks, Error> {
-        let location = Location::discover(&repo.local_path)?;
+        let location = Location::at(&repo.local_path)?;
         let place = self.hooks_place(&location)?;
         let setting = Setting { git: &self.git, location: &location };
         let hooks = install::uninstall(&place, &self.hook_program(), &setting, writer)?.into();

@@ -1,4 +1,9 @@
-use std::{collections::HashMap, fs, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
 
 use uuid::Uuid;
 
@@ -13,58 +18,152 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Places {
     version: String,
+    /// In the registry's order.
+    repos: Arc<[Arc<Repo>]>,
+    /// By the path that the registry states.
+    stated: HashMap<PathBuf, Arc<Repo>>,
+    /// By where the repositories are found; not looked for before somebody has
+    /// to know.
+    found: Option<Arc<Found>>,
+    ids: Arc<Mutex<Ids>>,
+}
+
+/// Registered repositories by what is found at their paths.
+#[derive(Default)]
+struct Found {
+    by_common_dir: HashMap<PathBuf, Arc<Repo>>,
     by_path: HashMap<PathBuf, Arc<Repo>>,
 }
 
-impl Governor {
-    /// The registry in force. Entries that people added without an id get one.
-    pub(super) fn document(&self) -> Arc<Document> {
-        let view = self.registry.view();
-        if view.problem.is_some() || view.document.repos.iter().all(|repo| repo.id.is_some()) {
-            return view.document;
-        }
-        let missing = view.document.repos.iter().filter(|repo| repo.id.is_none());
-        let ids = missing.map(|repo| (repo.name.clone(), Uuid::now_v7().to_string())).collect();
-        match self.registry.edit(&RealWriter, Some(&view.document.version), &Edit::AssignIds(ids)) {
-            Ok(document) => document,
-            Err(error) => {
-                tracing::warn!(%error, "ids could not be assigned");
-                view.document
+/// The last try to give ids to entries that people added without one.
+#[derive(Default)]
+struct Ids {
+    version: String,
+    problem: Option<String>,
+}
+
+impl Found {
+    /// Looks at every repository's place.
+    fn look(repos: &[Arc<Repo>]) -> Self {
+        let mut found = Self::default();
+        for repo in repos {
+            let path = fs::canonicalize(&repo.local_path).unwrap_or_else(|_| repo.local_path.clone());
+            if let Ok(location) = Location::at(&path) {
+                let is_main = location.main_path() == path;
+                let known = found.by_common_dir.entry(location.common_dir);
+                // Of an entry each for a work tree and for one that is linked to
+                // it, the first is the repository's.
+                let known = known.or_insert_with(|| Arc::clone(repo));
+                if is_main {
+                    known.clone_from(repo);
+                }
             }
+            found.by_path.entry(path).or_insert_with(|| Arc::clone(repo));
         }
+        found
     }
 
-    /// The registered repository that lives at `location`, if any.
-    pub(super) fn registered(&self, location: &Location) -> Option<Arc<Repo>> {
-        let document = self.document();
-        let mut places = locked(&self.places);
-        if places.version != document.version {
-            places.by_path = document
-                .repos
-                .iter()
-                .map(|repo| {
-                    let path = fs::canonicalize(&repo.local_path).unwrap_or_else(|_| repo.local_path.clone());
-                    (path, Arc::new(repo.clone()))
-                })
-                .collect();
-            places.version.clone_from(&document.version);
+    fn get(&self, location: &Location) -> Option<Arc<Repo>> {
+        if let Some(repo) = self.by_common_dir.get(&location.common_dir) {
+            return Some(Arc::clone(repo));
         }
         let keys =
             [Some(location.main_path()), location.work_tree.clone(), Some(location.common_dir.clone())];
-        keys.into_iter().flatten().find_map(|key| places.by_path.get(&key).cloned())
+        keys.into_iter().flatten().find_map(|key| self.by_path.get(&key).cloned())
+    }
+}
+
+impl Governor {
+    /// The registry in force, for what people ask. Entries that they added
+    /// without an id get one.
+    pub(super) fn document(&self) -> Arc<Document> {
+        self.assign_ids();
+        self.registry.view().document
     }
 
-    /// The repository that a selector means: an id, a name, or a path.
+    /// Gives ids to the entries that have none, once for each state of the
+    /// registry. May wait for the registry's lock: not for a hook to call.
+    pub(super) fn assign_ids(&self) {
+        let view = self.registry.view();
+        let missing = view.document.repos.iter().filter(|repo| repo.id.is_none());
+        let ids: Vec<_> = missing.map(|repo| (repo.name.clone(), Uuid::now_v7().to_string())).collect();
+        if view.problem.is_some() || ids.is_empty() {
+            return;
+        }
+        let shared = Arc::clone(&locked(&self.places).ids);
+        let mut tried = locked(&shared);
+        if tried.version == view.document.version {
+            return;
+        }
+        tried.version.clone_from(&view.document.version);
+        tried.problem = None;
+        let edit = Edit::AssignIds(ids.into_iter().collect());
+        if let Err(error) = self.registry.edit(&RealWriter, Some(&view.document.version), &edit) {
+            tracing::warn!(%error, "ids could not be assigned");
+            tried.problem =
+                Some(format!("entries of the registry have no id, and can't be given one: {error}"));
+        }
+    }
+
+    /// Why entries of the registry are without an id; nothing is tried.
+    pub(super) fn id_problem(&self) -> Option<String> {
+        let version = self.registry.view().document.version.clone();
+        let shared = Arc::clone(&locked(&self.places).ids);
+        // While somebody tries, nothing has failed yet.
+        let tried = shared.try_lock().ok()?;
+        tried.problem.clone().filter(|_| tried.version == version)
+    }
+
+    /// The registered repository that lives at `location`, if any. Neither waits
+    /// for the registry's lock nor changes it: hooks come this way.
+    pub(super) fn registered(&self, location: &Location) -> Option<Arc<Repo>> {
+        let document = self.registry.view().document;
+        let repos = {
+            let mut places = locked(&self.places);
+            if places.version != document.version {
+                places.repos = document.repos.iter().cloned().map(Arc::new).collect();
+                let by_path = places.repos.iter().map(|repo| (repo.local_path.clone(), Arc::clone(repo)));
+                places.stated = by_path.collect();
+                places.found = None;
+                places.version.clone_from(&document.version);
+            }
+            // Where the path itself says it, no other repository is looked at,
+            // which may be on a disk that does not answer.
+            let around = location.common_dir.parent().filter(|_| location.common_dir.ends_with(".git"));
+            let plain = around.and_then(|path| places.stated.get(path));
+            if let Some(repo) = plain.or_else(|| places.stated.get(&location.common_dir)) {
+                return Some(Arc::clone(repo));
+            }
+            if let Some(found) = &places.found {
+                return found.get(location);
+            }
+            Arc::clone(&places.repos)
+        };
+        // Others need not wait for what this meets.
+        let found = Arc::new(Found::look(&repos));
+        let mut places = locked(&self.places);
+        if places.version == document.version {
+            places.found = Some(Arc::clone(&found));
+        }
+        found.get(location)
+    }
+
+    /// The repository that a selector means: an id, a name, or a path in it.
     pub fn select(&self, selector: &str) -> Result<Repo, Error> {
         let document = self.document();
-        if let Some(repo) = find(&document, selector) {
-            return Ok(repo.clone());
-        }
-        if selector.starts_with('/')
-            && let Ok(location) = Location::discover(std::path::Path::new(selector))
-            && let Some(repo) = self.registered(&location)
-        {
-            return Ok(Repo::clone(&repo));
+        let path = Path::new(selector);
+        let selected = if path.is_absolute() {
+            let stated = document.repos.iter().find(|repo| repo.local_path == path).cloned();
+            // Not by its name alone: what is not there is in no repository.
+            stated.or_else(|| {
+                let location = Location::discover(&fs::canonicalize(path).ok()?).ok()?;
+                self.registered(&location).map(|repo| Repo::clone(&repo))
+            })
+        } else {
+            find(&document, selector).cloned()
+        };
+        if let Some(repo) = selected {
+            return Ok(repo);
         }
         let near = nearest(&document, selector);
         let hint = near.map_or_else(

@@ -91,7 +91,7 @@ impl Governor {
         Ok(Self {
             config: config::Config::open(&home.config, &home.state),
             socket,
-            git: Git::default(),
+            git: scratch_git(&home)?,
             registry,
             ledger,
             fingerprint_key,
@@ -174,6 +174,7 @@ impl Governor {
         let mut problems: Vec<String> = view.problem.iter().map(ToString::to_string).collect();
         problems.extend(self.config.problems().into_iter().map(|problem| problem.message));
         problems.extend(self.ledger.problem());
+        problems.extend(self.id_problem());
         Status {
             socket: self.socket.clone(),
             started_at: self.started_at,
@@ -212,6 +213,16 @@ impl Governor {
     fn hook_program(&self) -> PathBuf {
         self.home.bin.join("kpmo-hook")
     }
+}
+
+/// git, with a place for what it must write to answer; what a governor that
+/// was killed has left there goes away.
+fn scratch_git(home: &Home) -> Result<Git, Error> {
+    let scratch = home.state.join("scratch");
+    RealWriter.create_dir_all(&scratch, 0o700)?;
+    let git = Git::new(scratch);
+    git.sweep()?;
+    Ok(git)
 }
 
 /// This home's key, made on first use.

@@ -77,6 +77,9 @@ impl Governor {
         }
         let location = Location::discover(path)?;
         let writer = writer(options.dry_run);
+        if !options.dry_run {
+            self.assign_ids();
+        }
         let (repo, created, version) = match self.registered(&location) {
             Some(repo) => (Repo::clone(&repo), false, self.document().version.clone()),
             None => self.register(&location, options, &*writer)?,

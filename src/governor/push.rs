@@ -8,7 +8,6 @@ use super::{
 use crate::{
     git::{self, Delta, Location, Objects, RawChange, Target},
     ledger::{CommitState, EventDraft, EventKind, Projection},
-    registry::without_credentials,
     rules::Finding,
 };
 
@@ -47,7 +46,7 @@ impl Governor {
                 Target::Commit(tip) => tip,
                 other => {
                     let delta = without_commit(&*objects, line, other)?;
-                    let found = self.judge_delta(&*objects, &delta, subject.ground(false))?;
+                    let found = self.judge_delta(&*objects, &delta, subject.ground(false), deadline)?;
                     findings.extend(found.into_iter().map(|finding| of_commit(finding, "")));
                     continue;
                 }
@@ -58,13 +57,13 @@ impl Governor {
                 if Instant::now() > deadline {
                     return Err(too_long(judged, patience));
                 }
-                findings.extend(self.judge_pushed(&subject, &*objects, commit)?);
+                findings.extend(self.judge_pushed(&subject, &*objects, commit, deadline)?);
                 judged += 1;
             }
             if commits.len() > ONE_BY_ONE {
                 let base = base(&*objects, line, &commits)?;
                 let delta = objects.between(base.as_deref(), &tip)?;
-                let net = self.judge_delta(&*objects, &delta, subject.ground(false))?;
+                let net = self.judge_delta(&*objects, &delta, subject.ground(false), deadline)?;
                 findings.extend(net.into_iter().map(|finding| of_commit(finding, &tip)));
             }
         }
@@ -73,7 +72,7 @@ impl Governor {
         if lines.is_empty() || findings.is_empty() {
             // An archived repository is none to push from either, whatever it holds.
             let empty = Delta { base_tree: String::new(), tree: String::new(), changes: Vec::new() };
-            let about_all = self.judge_delta(&*objects, &empty, subject.ground(false))?;
+            let about_all = self.judge_delta(&*objects, &empty, subject.ground(false), deadline)?;
             findings.extend(about_all.into_iter().map(|finding| of_commit(finding, "")));
         }
         self.record_push(call, &subject, &lines, &remote, &url, &findings, judged);
@@ -87,10 +86,14 @@ impl Governor {
         subject: &Subject,
         objects: &dyn Objects,
         commit: &str,
+        deadline: Instant,
     ) -> Result<Vec<Judged>, Error> {
-        let standing = self.standing(subject, objects, commit);
+        let standing = self.standing_by(subject, objects, commit, deadline);
+        // Not judged for lack of time says nothing of the commit.
+        let is_late = standing.error.as_ref().is_some_and(|error| matches!(error.reason, Reason::Overloaded));
         if let Some(id) = subject.id()
             && !standing.known
+            && !is_late
             && standing.state != CommitState::Validated
         {
             let mut draft = EventDraft::new(EventKind::LateVerdict, "hook");
@@ -127,8 +130,8 @@ impl Governor {
         let outcome = if passes(&findings) { "pass" } else { "refuse" };
         for (key, value) in [
             ("outcome", outcome.to_owned()),
-            ("remote", without_credentials(remote)),
-            ("url", without_credentials(url)),
+            ("remote", recorded(remote)),
+            ("url", recorded(url)),
             ("refs", refs.join(" ")),
             ("commits", judged.to_string()),
         ] {
@@ -178,6 +181,72 @@ fn too_long(judged: usize, patience: Duration) -> Error {
     )
 }
 
+/// What the ledger keeps of a remote's URL, or of the name or path that stands in
+/// its place: transport, host and path. A ledger is for ever, and forges take
+/// tokens in every other part of a URL.
+fn recorded(remote: &str) -> String {
+    // `HELPER::ADDRESS`, gitremote-helpers(7).
+    if let Some((helper, address)) = remote.split_once("::")
+        && !helper.is_empty()
+        && helper.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    {
+        // ext's address is a command line, in which anything may stand.
+        let address = if helper == "ext" { String::new() } else { recorded(address) };
+        return format!("{helper}::{address}");
+    }
+    if let Some((before, rest)) = remote.split_once("://") {
+        let scheme = before.rsplit(|c: char| !c.is_ascii_alphanumeric() && !"+-.".contains(c)).next();
+        let scheme = scheme.unwrap_or_default();
+        let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
+        let host = host(authority);
+        // With a user name or a host that is none, nobody knows where what ends.
+        let path = if host.is_some() { path_alone(path) } else { "" };
+        return format!("{scheme}://{}{path}", host.unwrap_or_default());
+    }
+    // A path, unless there is a colon before the first slash: `user@host:path`.
+    match remote.split_once(':') {
+        Some((before, path)) if !before.contains('/') => {
+            // `user:token@host:path` is none of git's, and yet people write it.
+            let (host_name, path) = match path.split_once('@') {
+                Some((_, more)) if before.contains('@') || more.contains(':') => {
+                    more.split_once(':').unwrap_or((more, ""))
+                }
+                _ => (before, path),
+            };
+            host(host_name).map_or_else(String::new, |host| format!("{host}:{}", path_alone(path)))
+        }
+        _ => path_alone(remote).to_owned(),
+    }
+}
+
+/// Host and port of a URL's authority; `None` if it is anything else.
+fn host(authority: &str) -> Option<&str> {
+    let has_user = authority.contains('@');
+    if has_user && authority.contains(['?', '#']) {
+        return None;
+    }
+    let authority = authority.split(['?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, port),
+        _ => (host, ""),
+    };
+    let is_name = |c: char| c.is_alphanumeric() || "-._~".contains(c);
+    let is_address = name.starts_with('[')
+        && name.ends_with(']')
+        && name[1..name.len() - 1].chars().all(|c| c.is_ascii_hexdigit() || ":.%".contains(c));
+    (port.chars().all(|c| c.is_ascii_digit()) && (is_address || name.chars().all(is_name))).then_some(host)
+}
+
+/// A path without query and fragment, and without a URL within it.
+fn path_alone(path: &str) -> &str {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    match path.find("://") {
+        Some(inner) => &path[..path[..inner].rfind('/').unwrap_or(0)],
+        None => path,
+    }
+}
+
 /// `LOCAL-REF SP LOCAL-ID SP REMOTE-REF SP REMOTE-ID LF`; deletions have nothing
 /// to judge.
 fn parse_lines(stdin: &[u8]) -> Result<Vec<RefLine>, Error> {
@@ -205,6 +274,40 @@ fn parse_lines(stdin: &[u8]) -> Result<Vec<RefLine>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_recorded_url_is_where_and_never_by_whose_leave() {
+        for (url, wanted) in [
+            ("origin", "origin"),
+            ("/srv/git/a@b.git", "/srv/git/a@b.git"),
+            ("../up:stream", "../up:stream"),
+            ("https://example.org/a/b.git", "https://example.org/a/b.git"),
+            ("https://TOK@example.org:8443/a", "https://example.org:8443/a"),
+            ("https://u:TOK@[::1]:80/a", "https://[::1]:80/a"),
+            ("https://u:TO@K@h/a", "https://h/a"),
+            ("https://h/x?private_token=TOK", "https://h/x"),
+            ("https://h?private_token=TOK/x", "https://h/x"),
+            ("https://h?x=TOK@y/x", "https://"),
+            ("https://h/x#TOK", "https://h/x"),
+            ("https://TOK#K@h/x", "https://"),
+            ("https://u:TO/K@h/x", "https://"),
+            ("https://h/https://TOK@other/x", "https://h"),
+            ("ssh://git@h:22/x", "ssh://h:22/x"),
+            ("file:///srv/x.git", "file:///srv/x.git"),
+            ("git@h:a/b.git", "h:a/b.git"),
+            ("u:TOK@h:a/b.git", "h:a/b.git"),
+            ("h:a/b.git?token=TOK", "h:a/b.git"),
+            ("codecommit::https://TOK@h/x", "codecommit::https://h/x"),
+            ("codecommit::eu-west-1://TOK@repo", "codecommit::eu-west-1://repo"),
+            ("gcrypt::ssh://TOK@h/x", "gcrypt::ssh://h/x"),
+            ("ext::sh -c 'curl https://TOK@h/x' TOK", "ext::"),
+            ("x https://TOK@h/x?TOK", "https://h/x"),
+            ("", ""),
+        ] {
+            assert_eq!(recorded(url), wanted, "{url}");
+            assert!(!recorded(url).contains("TO"), "{url}");
+        }
+    }
 
     #[test]
     fn ref_lines_are_read_and_deletions_left_out() {

@@ -357,3 +357,82 @@ fn what_is_only_meant_to_be_added_is_not_in_the_commit() {
     assert!(world.events("late-verdict").is_empty());
     app.git(["commit", "-qam", "now"]).refused().says("secrets later.txt:1\n").says("governed-files .env\n");
 }
+
+#[test]
+fn a_repository_is_known_however_git_was_led_to_it() {
+    let files = [("a.txt", "one\n"), ("sub/b.txt", "one\n")];
+    let world = World::new().repo("app", &files).repo("elsewhere", &files);
+    world.init("apart", &["--separate-git-dir", "../apart.store"], &files);
+    let top = world.path("src/trees");
+    fs::create_dir(&top).unwrap();
+    let trees = world.at("trees");
+    trees.git(["clone", "-q", "--bare", "../app", ".bare"]).fine();
+    trees.write(".git", "gitdir: ./.bare\n");
+    trees.git(["worktree", "add", "-q", "linked"]).fine();
+    for (path, name) in [("app", "app"), ("elsewhere", "elsewhere"), ("apart", "apart"), ("trees", "trees")] {
+        world.kpmo(["repo", "add", path, "--name", name]).fine();
+    }
+
+    trees.sub("linked").stage("x", secret()).commit().refused().says("refused in trees");
+
+    let apart = world.at("apart");
+    apart.git(["worktree", "add", "-q", "../linked"]).fine();
+    world.at("linked").stage("x", secret()).commit().refused().says("refused in apart");
+
+    let sub = world.at("app").sub("sub");
+    // To git this directory is the top now.
+    sub.write("x", secret());
+    sub.git_with("GIT_DIR", "../.git", ["add", "x"]).fine();
+    sub.git_with("GIT_DIR", "../.git", ["commit", "-qm", "x"]).refused().says("refused in app");
+
+    let elsewhere = world.at("elsewhere");
+    elsewhere.git(["config", "core.worktree", "../../tree"]).fine();
+    fs::create_dir(world.path("src/tree")).unwrap();
+    let tree = world.at("tree");
+    tree.write("x", secret());
+    let dir = elsewhere.path.join(".git");
+    tree.git_with("GIT_DIR", &dir, ["add", "x"]).fine();
+    tree.git_with("GIT_DIR", &dir, ["commit", "-qm", "x"]).refused().says("refused in elsewhere");
+}
+
+#[test]
+fn objects_that_a_variable_puts_elsewhere_are_judged() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    let objects = world.path("objects");
+    fs::create_dir(&objects).unwrap();
+    let git = |args: &[&str]| {
+        let mut command = app.command("git");
+        command.args(args).env("GIT_OBJECT_DIRECTORY", &objects);
+        Ran::of(command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", app.path.join(".git/objects")))
+    };
+    app.write("a.txt", secret());
+    git(&["add", "a.txt"]).fine();
+    git(&["commit", "-qm", "x"]).refused().says("secrets a.txt:1\n");
+    app.write("a.txt", "two\n");
+    git(&["add", "a.txt"]).fine();
+    git(&["commit", "-qm", "x"]).fine().silent();
+}
+
+#[test]
+fn what_a_partial_clone_has_left_at_its_remote_does_not_stop_a_merge() {
+    let world = World::new().repo("up", &[("in/a.txt", "one\n"), ("out/b.txt", "one\n")]);
+    let up = world.at("up");
+    up.git(["config", "uploadpack.allowFilter", "true"]).fine();
+    let url = format!("file://{}", up.path.display());
+    up.git(["clone", "-q", "--filter=blob:none", "--sparse", &url, "../app"]).fine();
+    let app = world.at("app");
+    app.git(["sparse-checkout", "set", "in"]).fine();
+    world.kpmo(["repo", "add", "app"]).fine();
+
+    up.stage("out/b.txt", "two\n").stage("out/c.txt", "new\n").commit().fine();
+    app.stage("in/a.txt", "two\n").commit().fine().silent();
+    app.git(["fetch", "-q"]).fine();
+    app.git(["merge", "-q", "--no-stat", "-m", "merged", "origin/main"]).fine().silent();
+    let missing = format!("?{}", up.ask(["rev-parse", "HEAD:out/c.txt"]));
+    let objects = app.ask(["rev-list", "--missing=print", "--objects", "HEAD"]);
+    assert!(objects.contains(&missing), "{missing} is not in {objects}");
+    app.stage("in/a.txt", secret()).commit().refused().says("secrets in/a.txt:1\n");
+    world.until_events("verdict", 3);
+    world.until_unvalidated("app", 0);
+}

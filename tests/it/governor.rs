@@ -324,3 +324,32 @@ fn a_broken_configuration_is_named_and_git_is_judged_all_the_same() {
         );
     }
 }
+
+#[test]
+fn a_home_chosen_by_variables_is_found_by_a_hook_that_lacks_them() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]);
+    let kpmo = |args: &[&str]| {
+        let mut command = world.command(env!("CARGO_BIN_EXE_kpmo"));
+        command.env_remove("KPMO_HOME").env("XDG_STATE_HOME", world.path("xs")).args(args);
+        // Not where the user of this machine may have one.
+        crate::world::Ran::of(command.env("KPMO_SOCKET", world.path("run/g.sock")))
+    };
+    kpmo(&["up", world.path("src").to_str().unwrap()]).fine();
+    let app = world.at("app");
+    app.stage("a.txt", "two\n");
+    let commit = || {
+        let mut command = app.command("git");
+        for name in ["KPMO_HOME", "HOME"] {
+            command.env_remove(name);
+        }
+        crate::world::Ran::of(command.args(["commit", "-qm", "change"]))
+    };
+    commit().fine().silent();
+    // The hook starts the next one: of the same home, on the same socket.
+    kpmo(&["governor", "stop"]).fine();
+    app.stage("a.txt", "three\n");
+    commit().fine().silent();
+    kpmo(&["governor", "status"]).fine().says("1 repositories").says("run/g.sock");
+    assert!(!world.user().join(".local/state").exists(), "no second home");
+    kpmo(&["down"]).fine();
+}

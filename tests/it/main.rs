@@ -1,6 +1,9 @@
 //! kpmo as its users meet it: the real programs, real git, real daemons in
 //! temporary homes. `world` builds those; each test says only what differs.
 
+// A test that unwraps in vain has failed, with the place.
+#![allow(clippy::unwrap_used, clippy::unused_self)]
+
 mod world;
 
 mod commit;

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::world::{World, secret};
+use crate::world::{World, is_root, secret};
 
 fn keys(object: &Value) -> BTreeSet<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()
@@ -269,4 +269,51 @@ fn every_kind_of_repository_is_found() {
     assert_eq!(world.json(["repo", "list"])["repos"].as_array().unwrap().len(), 4);
     assert_eq!(world.status("app")["hooks"], "ok");
     world.kpmo(["scan", "/nowhere"]).says("/nowhere");
+}
+
+#[test]
+fn a_path_selects_what_is_there_and_nothing_around_it() {
+    let files = [("a.txt", "one\n")];
+    let world = World::new().repo("mono", &files).repo("mono/packages/inner", &files).up();
+    let src = world.path("src");
+    let path = |name: &str| src.join(name).to_str().unwrap().to_owned();
+    world.kpmo(["repo", "remove", &path("mono/packages/typo")]).ended(2).says("mono/packages/typo");
+    world.kpmo(["status", &path("mono/packages")]).fine().says("mono");
+    assert_eq!(world.json(["repo", "list"])["repos"].as_array().unwrap().len(), 2);
+
+    // Without its `.git` it is a directory of the other's.
+    fs::rename(world.path("src/mono/packages/inner/.git"), world.path("taken")).unwrap();
+    let states = world.json(["status"])["repos"].clone();
+    let inner = states.as_array().unwrap().iter().find(|state| state["name"] == "inner").unwrap();
+    assert!(inner["error"].as_str().unwrap().contains("no git repository"), "{inner}");
+    world.kpmo(["repo", "remove", &path("mono/packages/inner")]).fine();
+    assert_eq!(world.json(["repo", "list"])["repos"][0]["name"], "mono");
+    assert_eq!(world.status("mono")["hooks"], "ok");
+}
+
+#[test]
+fn a_repository_of_another_user_is_left_alone_unless_git_is_told_to_trust_it() {
+    let world = World::new().repo("theirs", &[("a.txt", "one\n")]).repo("ours", &[]).up();
+    let theirs = world.at("theirs");
+    theirs.git(["config", "filter.f.clean", "touch ran; cat"]).fine();
+    theirs.write(".gitattributes", "* filter=f\n").write("a.txt", "two\n");
+    world.kpmo(["status", "theirs"]).fine();
+    assert!(!theirs.path.join("ran").exists());
+    // As it would be.
+    theirs.git(["status"]).fine();
+    fs::remove_file(theirs.path.join("ran")).unwrap();
+    if !is_root() {
+        // Nobody else can give files away.
+        return;
+    }
+    let given = std::process::Command::new("chown").args(["-R", "65533"]).arg(&theirs.path).status().unwrap();
+    assert!(given.success());
+    for args in [&["status", "theirs"][..], &["repo", "add", "theirs"]] {
+        world.kpmo(args).says("belongs to another user").says("safe.directory");
+    }
+    let path = theirs.path.to_str().unwrap();
+    world.at("ours").git(["config", "--global", "--add", "safe.directory", path]).fine();
+    theirs.write("a.txt", "six\n");
+    assert_eq!(world.status("theirs")["dirty"], 2);
+    assert!(!theirs.path.join("ran").exists());
 }

@@ -47,7 +47,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct World {
     dir: tempfile::TempDir,
-    variables: Vec<(String, String)>,
 }
 
 impl World {
@@ -55,7 +54,7 @@ impl World {
     pub fn new() -> Self {
         // Short, because a socket's path is.
         let dir = tempfile::Builder::new().prefix("k").tempdir_in("/tmp").unwrap();
-        let world = Self { dir, variables: Vec::new() };
+        let world = Self { dir };
         for path in [world.home().join("bin"), world.user(), world.path("src")] {
             fs::create_dir_all(path).unwrap();
         }
@@ -69,13 +68,6 @@ impl World {
             }
         }
         world
-    }
-
-    /// A variable in the environment of everything that is run.
-    #[must_use]
-    pub fn with(mut self, name: &str, value: impl AsRef<Path>) -> Self {
-        self.variables.push((name.into(), value.as_ref().to_str().unwrap().into()));
-        self
     }
 
     /// Adds a repository with one commit of these files.
@@ -224,8 +216,7 @@ impl World {
             .env("GIT_COMMITTER_EMAIL", "t@example.org")
             .env("GIT_AUTHOR_DATE", "2026-01-01T00:00:00Z")
             .env("GIT_COMMITTER_DATE", "2026-01-01T00:00:00Z")
-            .env("GIT_EDITOR", "true")
-            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+            .env("GIT_EDITOR", "true");
         let global = self.user().join(".gitconfig");
         if !global.exists() {
             fs::write(global, "[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[protocol \"file\"]\n\tallow = always\n").unwrap();
