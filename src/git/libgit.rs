@@ -1,16 +1,16 @@
 use std::path::{Path, PathBuf};
 
 use git2::{
-    DiffOptions, ErrorClass, ErrorCode, Index, IndexEntry, IndexEntryExtendedFlag, ObjectType, Odb, Oid,
-    Repository,
+    ErrorClass, ErrorCode, Index, IndexEntry, IndexEntryExtendedFlag, ObjectType, Odb, Oid, Repository,
 };
 
 use super::{
-    Commit, Delta, Git, GitError, Head, Location, Objects, RawChange, Target,
+    Commit, Delta, Git, GitError, Head, Location, Objects, Target,
     cached_tree::cached_tree,
     config::{is_partial, own_text, read_regular},
-    hashes::{empty_tree, known},
+    hashes::empty_tree,
     program::ProgramObjects,
+    trees::differences,
 };
 use crate::fs::{IoContext, path_from};
 
@@ -87,36 +87,13 @@ impl Library {
         Ok(self.repo.find_tree(self.oid(&id)?).ok())
     }
 
-    /// How two trees differ. Equal subtrees are passed over unread.
     fn compare(&self, base: Option<git2::Tree<'_>>, tree: Option<git2::Tree<'_>>) -> Result<Delta, GitError> {
-        let diff = self
-            .repo
-            .diff_tree_to_tree(base.as_ref(), tree.as_ref(), Some(&mut options()))
+        let changes = differences(&self.repo, base.as_ref(), tree.as_ref())
             .map_err(|e| self.error("compare two trees", &e))?;
         let id = |tree: Option<git2::Tree<'_>>| {
             tree.map_or_else(|| empty_tree(40).to_owned(), |tree| tree.id().to_string())
         };
-        Ok(Delta { changes: Self::changes(&diff), base_tree: id(base), tree: id(tree) })
-    }
-
-    fn changes(diff: &git2::Diff<'_>) -> Vec<RawChange> {
-        let mut changes: Vec<RawChange> = diff
-            .deltas()
-            .map(|delta| {
-                let (old, new) = (delta.old_file(), delta.new_file());
-                let path = new.path_bytes().or_else(|| old.path_bytes()).unwrap_or_default().to_vec();
-                let side = |file: &git2::DiffFile<'_>| {
-                    let id = known(&file.id().to_string());
-                    // libgit2 leaves a mode on the side that is not there.
-                    let mode = if id.is_empty() { 0 } else { u32::from(file.mode()) };
-                    (mode, id)
-                };
-                let ((old_mode, old_id), (new_mode, new_id)) = (side(&old), side(&new));
-                RawChange { path, old_mode, new_mode, old_id, new_id }
-            })
-            .collect();
-        changes.sort_by(|a, b| a.path.cmp(&b.path));
-        changes
+        Ok(Delta { changes, base_tree: id(base), tree: id(tree) })
     }
 }
 
@@ -256,12 +233,6 @@ fn leave_out_intended(index: &mut Index) -> Result<(), git2::Error> {
         |entry: &IndexEntry| entry.flags_extended & IndexEntryExtendedFlag::INTENT_TO_ADD.bits() != 0;
     let paths: Vec<Vec<u8>> = index.iter().filter(is_intended).map(|entry| entry.path).collect();
     paths.iter().try_for_each(|path| index.remove(&path_from(path), 0))
-}
-
-fn options() -> DiffOptions {
-    let mut options = DiffOptions::new();
-    options.include_typechange(true).skip_binary_check(true).context_lines(0);
-    options
 }
 
 fn failed(what: &'static str, path: &Path, error: &git2::Error) -> GitError {

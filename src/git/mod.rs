@@ -20,6 +20,7 @@ mod program;
 mod run;
 mod scratch;
 mod survey;
+mod trees;
 
 pub use command::Git;
 pub use error::GitError;

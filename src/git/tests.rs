@@ -384,3 +384,33 @@ fn only_in_a_partial_clone_may_a_blob_be_missing() {
         assert!(objects.size(&blob).is_err() && objects.blob(&blob).is_err());
     }
 }
+
+#[test]
+fn trees_are_compared_as_git_does_whatever_becomes_of_a_name() {
+    let dir = repository("sha1");
+    for (name, text) in [("file", "f\n"), ("both/deep/x", "x\n"), ("both/y", "y\n"), ("both.txt", "t\n")] {
+        write(dir.path(), name, text);
+    }
+    std::os::unix::fs::symlink("file", dir.path().join("link")).unwrap();
+    git(dir.path(), &["add", "."]);
+    git(dir.path(), &["commit", "-q", "-m", "before"]);
+    // A file becomes a directory, a directory a file, a link a file; a mode changes.
+    for name in ["file", "link"] {
+        std::fs::remove_file(dir.path().join(name)).unwrap();
+    }
+    std::fs::remove_dir_all(dir.path().join("both")).unwrap();
+    for (name, text) in [("file/inner", "i\n"), ("both", "b\n"), ("link", "l\n")] {
+        write(dir.path(), name, text);
+    }
+    git(dir.path(), &["update-index", "--chmod=+x", "both.txt"]);
+    git(dir.path(), &["add", "-A"]);
+    git(dir.path(), &["update-index", "--chmod=+x", "both.txt"]);
+    git(dir.path(), &["commit", "-q", "-m", "after"]);
+    let location = Location::discover(dir.path()).unwrap();
+    let delta = |objects: Box<dyn Objects>| objects.between(Some("HEAD~"), "HEAD").unwrap();
+    let program = delta(open_by_program(&Git::default(), &location).unwrap());
+    let (old, new) = (git(dir.path(), &["rev-parse", "HEAD~"]), git(dir.path(), &["rev-parse", "HEAD"]));
+    let library = open(&Git::default(), &location).unwrap().between(Some(&old), &new).unwrap();
+    assert_eq!(library, program);
+    assert_eq!(library.changes.len(), 7, "{library:?}");
+}
