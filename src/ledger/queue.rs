@@ -15,6 +15,10 @@ const MAX_WAITING: usize = 1024;
 pub(super) const MAX_LATER: usize = 10_000;
 /// How many events go into one transaction.
 const MAX_GROUP: usize = 1024;
+/// How long an event that nobody waits for may wait for company. A sync of the
+/// disk holds up whoever writes files at that moment, and right after a hook
+/// that is git.
+const LINGER: Duration = Duration::from_millis(150);
 /// How long after a failure what nobody waits for is tried again.
 const RETRY: Duration = Duration::from_secs(3);
 
@@ -77,6 +81,8 @@ struct State {
     pending: Pending,
     /// Writing failed: nothing is tried before then, unless something comes.
     retry_at: Option<Instant>,
+    /// Until when events that nobody waits for may wait for company.
+    linger_until: Option<Instant>,
     problem: Option<String>,
     closing: bool,
     ended: bool,
@@ -156,9 +162,16 @@ impl Queue {
                     let waited = self.work.wait_timeout(state, at - now);
                     state = waited.unwrap_or_else(PoisonError::into_inner).0;
                 }
-                None => break,
+                None => match state.linger_until.filter(|at| *at > now && state.may_linger()) {
+                    Some(at) => {
+                        let waited = self.work.wait_timeout(state, at - now);
+                        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    }
+                    None => break,
+                },
             }
         }
+        state.linger_until = None;
         let mut group = Vec::new();
         while group.len() < MAX_GROUP {
             match state.jobs.pop_front() {
@@ -286,6 +299,7 @@ impl Queue {
         match &reply {
             Some(_) => state.waiting += 1,
             None => {
+                state.linger_until.get_or_insert_with(|| Instant::now() + LINGER);
                 if let Some((repo_id, projection)) = entry.projection() {
                     state.pending.add(repo_id, projection, ticket);
                 }
@@ -303,6 +317,12 @@ impl Queue {
 }
 
 impl State {
+    /// Nobody waits for any of the jobs.
+    fn may_linger(&self) -> bool {
+        let is_event = |job: &Job| matches!(job, Job::Append(_));
+        self.waiting == 0 && !self.closing && self.jobs.len() < MAX_GROUP && self.jobs.iter().all(is_event)
+    }
+
     fn forget(&mut self, group: &[Append]) {
         for append in group {
             if let Some((repo_id, projection)) = append.entry.projection() {
