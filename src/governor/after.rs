@@ -44,8 +44,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Age at which an unfinished file has no writer any more.
 const ABANDONED: Duration = Duration::from_secs(3_600);
-/// How long an event waits for others, and for git to be done.
-const HOLD_OFF: Duration = Duration::from_millis(100);
 /// Most commits that one event is taken to have made.
 const AT_ONCE: usize = 100;
 
@@ -74,11 +72,6 @@ impl Queue {
         let idle = |state: &mut State| !state.waiting && !state.ending;
         let waited = self.changed.wait_timeout_while(locked(&self.state), LOOK_AGAIN, idle);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        if state.waiting && !state.ending {
-            // git is not done when its hook is; a rebase comes to one pass.
-            let ended = self.changed.wait_timeout_while(state, HOLD_OFF, |state| !state.ending);
-            state = ended.unwrap_or_else(PoisonError::into_inner).0;
-        }
         state.waiting = false;
         !state.ending
     }

@@ -109,7 +109,11 @@ impl Governor {
         let _ = self.stop.set(stop);
         let mut started = EventDraft::new(EventKind::GovernorStarted, "governor");
         started.attributes.insert("version".into(), env!("CARGO_PKG_VERSION").into());
-        self.ledger.append_later(started);
+        // Known before anybody is served; where the disk is full, as soon as may be.
+        if let Err(error) = self.ledger.append(started.clone()) {
+            tracing::warn!(%error, "the start is not recorded yet");
+            self.ledger.append_later(started);
+        }
         after::start(self);
     }
 
