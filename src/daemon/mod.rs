@@ -31,6 +31,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How often socket and lock are looked at. Somebody else may have taken their
 /// place, or the home may be gone. Shorter than a hook's patience with a start.
 const WATCH: Duration = Duration::from_secs(1);
+/// Why most daemons end.
+const ASKED: &str = "a client asked for it";
 /// How long to wait for a predecessor that is ending.
 const PREDECESSOR: Duration = Duration::from_secs(6);
 
@@ -128,17 +130,20 @@ async fn serve(
     let serving = rpc::serve(Arc::clone(&governor), socket.accepting(), wait(stopped.clone()));
     tokio::pin!(serving);
     let is_ours = || socket.is_still_ours() && lock.is_still_at(&home.governor_lock());
-    let reason = tokio::select! {
-        // Only an accept loop that is gone ends it before it is told to.
-        ended = &mut serving => return ended.map(|()| Instant::now()).map_err(DaemonError::Serve),
-        reason = asked_to_end(wait(stopped), is_ours) => reason,
+    let (reason, drained) = tokio::select! {
+        reason = asked_to_end(wait(stopped), is_ours) => (reason, false),
+        // It hears a client's wish as soon as we do, and may be done before us.
+        ended = &mut serving => {
+            ended.map_err(DaemonError::Serve)?;
+            (ASKED, true)
+        }
     };
     tracing::info!(reason, "ending");
     let deadline = Instant::now() + DRAIN;
     socket.close();
     stop.send_replace(true);
     // A little is left for the ledger.
-    if tokio::time::timeout(DRAIN.mul_f32(0.8), &mut serving).await.is_err() {
+    if !drained && tokio::time::timeout(DRAIN.mul_f32(0.8), &mut serving).await.is_err() {
         tracing::warn!("calls were still under way; they are cut off");
     }
     governor.note_stopped(reason);
@@ -174,7 +179,7 @@ async fn asked_to_end(stopped: impl Future<Output = ()>, is_ours: impl Fn() -> b
     tokio::select! {
         reason = signalled => reason,
         reason = taken => reason,
-        () = stopped => "a client asked for it",
+        () = stopped => ASKED,
     }
 }
 
