@@ -280,26 +280,27 @@ impl Governor {
         if call.event == HookEvent::PostCheckout {
             return Ok(());
         }
+        // HEAD may have moved on since: what later hooks are to tell is found now,
+        // and is not told twice.
+        let mut validated = Vec::new();
         for commit in self.fresh_commits(&*objects, id, tip)? {
             let standing = self.standing(subject, &*objects, &commit);
             if standing.known {
                 continue;
             }
-            let projection = Projection::Commit { commit_id: commit.clone(), state: standing.state };
-            if commit == *tip && standing.state == CommitState::Validated {
-                draft.projection = Some(projection);
+            if standing.state == CommitState::Validated {
+                validated.push(commit);
                 continue;
             }
-            let kind = match standing.state {
-                CommitState::Validated => EventKind::HeadMoved,
-                _ => EventKind::LateVerdict,
-            };
-            let mut extra = EventDraft::new(kind, "governor");
-            extra.event_id = derived_id(call.id, &commit);
-            extra.repo_id = Some(id.to_owned());
-            extra.attributes = summary(&standing.findings);
-            extra.projection = Some(projection);
-            self.ledger.append_later(extra);
+            let mut late = EventDraft::new(EventKind::LateVerdict, "governor");
+            late.event_id = derived_id(call.id, &commit);
+            late.repo_id = Some(id.to_owned());
+            late.attributes = summary(&standing.findings);
+            late.projection = Some(Projection::Commits { ids: vec![commit], state: standing.state });
+            self.ledger.append_later(late);
+        }
+        if !validated.is_empty() {
+            draft.projection = Some(Projection::Commits { ids: validated, state: CommitState::Validated });
         }
         Ok(())
     }

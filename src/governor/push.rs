@@ -100,7 +100,7 @@ impl Governor {
             draft.repo_id = Some(id.to_owned());
             draft.attributes = summary(&standing.findings);
             draft.projection =
-                Some(Projection::Commit { commit_id: commit.to_owned(), state: standing.state });
+                Some(Projection::Commits { ids: vec![commit.to_owned()], state: standing.state });
             self.ledger.append_later(draft);
         }
         if let Some(mut error) = standing.error {

@@ -19,8 +19,8 @@ impl Pending {
             Projection::Verdict { base_tree, tree, policy, passed } => {
                 self.verdicts.insert(verdict_key(repo_id, base_tree, tree, policy), (*passed, ticket));
             }
-            Projection::Commit { commit_id, state } => {
-                self.commits.insert(commit_key(repo_id, commit_id), (*state, ticket));
+            Projection::Commits { ids, state } => {
+                self.commits.extend(ids.iter().map(|id| (commit_key(repo_id, id), (*state, ticket))));
             }
         }
     }
@@ -35,10 +35,11 @@ impl Pending {
                     self.verdicts.remove(&key);
                 }
             }
-            Projection::Commit { commit_id, .. } => {
-                let key = commit_key(repo_id, commit_id);
-                if self.commits.get(&key).is_some_and(|(_, of)| *of == ticket) {
-                    self.commits.remove(&key);
+            Projection::Commits { ids, .. } => {
+                for key in ids.iter().map(|id| commit_key(repo_id, id)) {
+                    if self.commits.get(&key).is_some_and(|(_, of)| *of == ticket) {
+                        self.commits.remove(&key);
+                    }
                 }
             }
         }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use rusqlite::Connection;
 
@@ -49,11 +49,11 @@ pub enum Projection {
         /// Whether it passed.
         passed: bool,
     },
-    /// A commit stands so with the rules.
-    Commit {
-        /// The commit, in hexadecimal.
-        commit_id: String,
-        /// How it stands.
+    /// Commits stand so with the rules.
+    Commits {
+        /// The commits, in hexadecimal; at least one.
+        ids: Vec<String>,
+        /// How they stand.
         state: CommitState,
     },
 }
@@ -64,19 +64,22 @@ impl Projection {
 
     /// The attributes that this projection is derived from:
     /// `projection=verdict`, `base_tree`, `tree`, `policy`, `outcome`
-    /// (`pass`, `refuse`), or `projection=commit`, `commit`, `state`.
-    pub fn attributes(&self) -> Vec<(&'static str, &str)> {
+    /// (`pass`, `refuse`), or `projection=commit`, `commit` (ids with a space
+    /// between them), `state`.
+    pub fn attributes(&self) -> Vec<(&'static str, Cow<'_, str>)> {
         match self {
             Self::Verdict { base_tree, tree, policy, passed } => vec![
-                (Self::KEY, "verdict"),
-                ("base_tree", base_tree),
-                ("tree", tree),
-                ("policy", policy),
-                ("outcome", outcome(*passed)),
+                (Self::KEY, "verdict".into()),
+                ("base_tree", base_tree.into()),
+                ("tree", tree.into()),
+                ("policy", policy.into()),
+                ("outcome", outcome(*passed).into()),
             ],
-            Self::Commit { commit_id, state } => {
-                vec![(Self::KEY, "commit"), ("commit", commit_id), ("state", state.as_str())]
-            }
+            Self::Commits { ids, state } => vec![
+                (Self::KEY, "commit".into()),
+                ("commit", ids.join(" ").into()),
+                ("state", state.as_str().into()),
+            ],
         }
     }
 
@@ -103,8 +106,8 @@ impl Projection {
                 policy: wanted("policy")?,
                 passed: passed(&wanted("outcome")?).ok_or("have an unknown \"outcome\"")?,
             })),
-            "commit" => Ok(Some(Self::Commit {
-                commit_id: wanted("commit")?,
+            "commit" => Ok(Some(Self::Commits {
+                ids: wanted("commit")?.split(' ').map(str::to_owned).collect(),
                 state: CommitState::parse(&wanted("state")?).ok_or("have an unknown \"state\"")?,
             })),
             _ => Err(format!("have an unknown {:?}", Self::KEY)),
@@ -116,9 +119,9 @@ impl Projection {
         for (key, value) in self.attributes() {
             match attributes.get(key) {
                 None => {
-                    attributes.insert(key.to_owned(), value.to_owned());
+                    attributes.insert(key.to_owned(), value.into_owned());
                 }
-                Some(given) if given == value => {}
+                Some(given) if *given == value => {}
                 Some(_) => {
                     return Err(LedgerError::Invalid {
                         field: "attributes",
@@ -139,15 +142,18 @@ impl Projection {
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                      ON CONFLICT DO UPDATE SET outcome = excluded.outcome, seq = excluded.seq",
                 )?
-                .execute((repo_id, base_tree, tree, policy, outcome(*passed), stored_seq(seq))),
-            Self::Commit { commit_id, state } => connection
-                .prepare_cached(
+                .execute((repo_id, base_tree, tree, policy, outcome(*passed), stored_seq(seq)))
+                .map(drop),
+            Self::Commits { ids, state } => {
+                let mut insert = connection.prepare_cached(
                     "INSERT INTO commits (repo_id, commit_id, state, seq) VALUES (?1, ?2, ?3, ?4)
                      ON CONFLICT DO UPDATE SET state = excluded.state, seq = excluded.seq",
-                )?
-                .execute((repo_id, commit_id, state.as_str(), stored_seq(seq))),
+                )?;
+                ids.iter().try_for_each(|id| {
+                    insert.execute((repo_id, id, state.as_str(), stored_seq(seq))).map(drop)
+                })
+            }
         }
-        .map(drop)
     }
 }
 

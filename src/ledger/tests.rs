@@ -105,7 +105,7 @@ fn verdict(tree: &str, passed: bool) -> EventDraft {
 
 fn commit(commit_id: &str, state: CommitState) -> EventDraft {
     EventDraft {
-        projection: Some(Projection::Commit { commit_id: commit_id.to_owned(), state }),
+        projection: Some(Projection::Commits { ids: vec![commit_id.to_owned()], state }),
         ..draft(EventKind::HeadMoved, "repo")
     }
 }

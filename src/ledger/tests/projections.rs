@@ -30,8 +30,8 @@ fn any_draft() -> impl Strategy<Value = (bool, EventDraft)> {
         (name, name, name, any::<bool>()).prop_map(|(base_tree, tree, policy, passed)| {
             Projection::Verdict { base_tree, tree, policy, passed }
         }),
-        (name, proptest::sample::select(CommitState::ALL))
-            .prop_map(|(commit_id, state)| Projection::Commit { commit_id, state }),
+        (proptest::collection::vec(name, 1..3), proptest::sample::select(CommitState::ALL))
+            .prop_map(|(ids, state)| Projection::Commits { ids, state }),
     ]);
     let attributes = proptest::collection::btree_map("[a-z\"\\\\é\u{1}]{0,3}", ".{0,5}", 0..3);
     (any::<bool>(), kinds, name, proptest::option::of(".{0,4}"), attributes, projection).prop_map(
@@ -118,7 +118,7 @@ fn events_about_cards_project_nothing() {
     let forged = verdict("a", true);
     let mut event = draft(EventKind::Commit, "repo");
     for (key, value) in forged.projection.as_ref().unwrap().attributes() {
-        event.attributes.insert(key.to_owned(), value.to_owned());
+        event.attributes.insert(key.to_owned(), value.into_owned());
     }
     fixture.ledger.append_later(event);
     assert_eq!(fixture.ledger.verdict("repo", "base", "a", "policy").unwrap(), None);
@@ -135,7 +135,7 @@ fn attributes_alone_project_too() {
     let fixture = Fixture::new();
     let mut event = verdict("a", true);
     for (key, value) in event.projection.take().unwrap().attributes() {
-        event.attributes.insert(key.to_owned(), value.to_owned());
+        event.attributes.insert(key.to_owned(), value.into_owned());
     }
     fixture.ledger.append(event).unwrap();
     assert_eq!(fixture.ledger.verdict("repo", "base", "a", "policy").unwrap(), Some(true));

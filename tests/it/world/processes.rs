@@ -132,7 +132,8 @@ impl World {
     /// Commits that the ledger says something about.
     pub fn known_commits(&self) -> BTreeSet<String> {
         let ledger = self.ledger();
-        ledger.iter().filter_map(|event| event["attributes"]["commit"].as_str().map(str::to_owned)).collect()
+        let said = ledger.iter().filter_map(|event| event["attributes"]["commit"].as_str());
+        said.flat_map(|commits| commits.split(' ')).map(str::to_owned).collect()
     }
 
     pub fn knows(&self, commit: &str) -> bool {
