@@ -54,6 +54,9 @@ pub enum DaemonError {
     /// The server broke.
     #[error("the server ended by itself: {0}")]
     Serve(tonic::transport::Error),
+    /// The server panicked.
+    #[error("the server failed: {0}")]
+    Panicked(tokio::task::JoinError),
     /// The program could not leave its starter's session.
     #[error("cannot detach: {0}")]
     Detach(io::Error),

@@ -127,14 +127,16 @@ async fn serve(
         detach::ready();
     }
 
-    let serving = rpc::serve(Arc::clone(&governor), socket.accepting(), wait(stopped.clone()));
-    tokio::pin!(serving);
+    // On a thread that waits for sockets: this one would have to be woken first,
+    // for each connection.
+    let mut serving =
+        tokio::spawn(rpc::serve(Arc::clone(&governor), socket.accepting(), wait(stopped.clone())));
     let is_ours = || socket.is_still_ours() && lock.is_still_at(&home.governor_lock());
     let (reason, drained) = tokio::select! {
         reason = asked_to_end(wait(stopped), is_ours) => (reason, false),
         // It hears a client's wish as soon as we do, and may be done before us.
         ended = &mut serving => {
-            ended.map_err(DaemonError::Serve)?;
+            ended.map_err(DaemonError::Panicked)?.map_err(DaemonError::Serve)?;
             (ASKED, true)
         }
     };

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     GitError, Location, config,
+    pool::Pool,
     run::run,
     scratch::{self, alternates},
 };
@@ -28,12 +29,13 @@ const ANY: Duration = Duration::from_secs(30);
 pub struct Git {
     program: Arc<PathBuf>,
     scratch: Option<Arc<PathBuf>>,
+    pool: Arc<Pool>,
 }
 
 impl Default for Git {
     /// With its scratch directories among the system's temporary ones.
     fn default() -> Self {
-        Self { program: Arc::new(PathBuf::from("git")), scratch: None }
+        Self { program: Arc::new(PathBuf::from("git")), scratch: None, pool: Arc::default() }
     }
 }
 
@@ -46,7 +48,7 @@ impl Git {
 
     #[cfg(test)]
     pub(super) fn of_program(program: PathBuf) -> Self {
-        Self { program: Arc::new(program), scratch: None }
+        Self { program: Arc::new(program), ..Self::default() }
     }
 
     /// Removes the scratch directories of a process that was killed. For the
@@ -54,6 +56,15 @@ impl Git {
     /// alone.
     pub fn sweep(&self) -> Result<(), GitError> {
         self.scratch.as_ref().map_or(Ok(()), |base| scratch::sweep(base))
+    }
+
+    /// Closes repositories that nobody has asked for lately.
+    pub fn close_idle(&self) {
+        self.pool.close_idle();
+    }
+
+    pub(super) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 
     pub(super) fn scratch(&self) -> Option<&Path> {

@@ -9,6 +9,7 @@ use super::{
     cached_tree::cached_tree,
     config::{is_partial, own_text, read_regular},
     hashes::empty_tree,
+    pool::{Identity, Lease},
     program::ProgramObjects,
     trees::differences,
 };
@@ -16,7 +17,7 @@ use crate::fs::{IoContext, path_from};
 
 /// A repository as libgit2 reads it.
 pub(super) struct Library {
-    repo: Repository,
+    repo: Lease,
     path: PathBuf,
     git: Git,
     location: Location,
@@ -25,6 +26,20 @@ pub(super) struct Library {
 impl Library {
     /// `None`: this repository is beyond libgit2, ask the program.
     pub(super) fn open(git: &Git, location: &Location) -> Result<Option<Self>, GitError> {
+        if has_odd_files(location) {
+            return Ok(None);
+        }
+        // Before it is opened, so that a change meanwhile is seen the next time.
+        let identity = Identity::of(location);
+        // Others must not find the objects that one call brings along.
+        let is_shared = location.object_dirs.is_empty();
+        let of = |repo| {
+            let (git, location) = (git.clone(), location.clone());
+            Self { repo, path: location.git_dir.clone(), git, location }
+        };
+        if let Some(repo) = git.pool().take(location, &identity).filter(|_| is_shared) {
+            return Ok(Some(of(repo)));
+        }
         if beyond(location) {
             return Ok(None);
         }
@@ -33,8 +48,11 @@ impl Library {
                 if !reads_also(&repo, &location.object_dirs) {
                     return Ok(None);
                 }
-                let (git, location) = (git.clone(), location.clone());
-                Ok(Some(Self { repo, path: location.git_dir.clone(), git, location }))
+                let repo = git.pool().lease(location, identity, repo);
+                if !is_shared {
+                    repo.spoil();
+                }
+                Ok(Some(of(repo)))
             }
             // git itself has been asked, and sees more of `safe.directory`.
             Err(error) if error.code() == ErrorCode::Owner => Ok(None),
@@ -130,6 +148,7 @@ impl Objects for Library {
         };
         leave_out_intended(&mut index).map_err(|e| self.error("read the index", &e))?;
         // What this writes stays in memory.
+        self.repo.spoil();
         let odb = self.odb()?;
         let _in_memory = odb.add_new_mempack_backend(1000).map_err(|e| self.error("open the objects", &e))?;
         let tree = index.write_tree_to(&self.repo).map_err(|e| self.error("compute the tree", &e))?;
@@ -207,12 +226,9 @@ fn reads_also(repo: &Repository, places: &[PathBuf]) -> bool {
     })
 }
 
-/// Repositories that libgit2 opens and then misreads, or whose files may keep
-/// it for ever: nobody can end what runs in this process.
-fn beyond(location: &Location) -> bool {
-    let Ok(config) = own_text(location) else { return true };
-    let config = config.to_ascii_lowercase();
-    let says = |word: &[u8]| config.windows(word.len()).any(|part| part == word);
+/// Whether files of the repository may keep libgit2 for ever: nobody can end
+/// what runs in this process.
+fn has_odd_files(location: &Location) -> bool {
     let is_odd = |path: PathBuf| std::fs::metadata(path).is_ok_and(|meta| !meta.is_file());
     let files = [
         location.git_dir.join("HEAD"),
@@ -220,11 +236,20 @@ fn beyond(location: &Location) -> bool {
         location.common_dir.join("packed-refs"),
         location.common_dir.join("objects/info/alternates"),
     ];
-    if files.into_iter().any(is_odd) || says(b"[include") {
-        return true;
-    }
+    files.into_iter().any(is_odd)
+}
+
+/// Repositories that libgit2 opens and then misreads.
+fn beyond(location: &Location) -> bool {
+    let Ok(config) = own_text(location) else { return true };
+    let config = config.to_ascii_lowercase();
+    let says = |word: &[u8]| config.windows(word.len()).any(|part| part == word);
     // A look that is too careful costs a process, never a wrong verdict.
-    says(b"objectformat") || says(b"refstorage") || says(b"splitindex") || says(b"sparse")
+    says(b"[include")
+        || says(b"objectformat")
+        || says(b"refstorage")
+        || says(b"splitindex")
+        || says(b"sparse")
 }
 
 /// Takes out, in memory, what `git add -N` put there: git commits none of it.

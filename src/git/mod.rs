@@ -16,6 +16,7 @@ mod error;
 mod hashes;
 mod libgit;
 mod locate;
+mod pool;
 mod program;
 mod run;
 mod scratch;

@@ -7,7 +7,7 @@
 //! the ledger records a call's id once, nothing counts twice.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
     sync::{
@@ -32,7 +32,7 @@ use crate::{
     client::{SPOOL_SUFFIX, keep},
     fs::{IoContext, RealWriter, Writer},
     generated::kanban::{HookEvent, HookRequest},
-    git::{self, Location, Objects},
+    git::{self, Head, Location, Objects},
     ledger::{CommitState, EventDraft, EventKind, Filter, Projection},
 };
 
@@ -40,10 +40,22 @@ use crate::{
 /// written, and for what hooks kept that could not reach us, as while this
 /// process was stopped, and that nobody wakes us for.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long an event waits before it is worked off: git is about to be answered,
+/// and goes on then.
+const HOLD_OFF: Duration = Duration::from_millis(5);
+/// How long what was worked off waits for company before the ledger is made to
+/// write it: a sync of the disk holds git up, which has only just been answered.
+const SETTLE: Duration = Duration::from_millis(200);
+/// How much of it waits at most.
+const UNWRITTEN: usize = 200;
+/// nice(1)'s value of what nobody waits for.
+const BACKGROUND: i32 = 10;
 /// How long one event may take. git's own commands are given half of that.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Age at which an unfinished file has no writer any more.
 const ABANDONED: Duration = Duration::from_secs(3_600);
+/// Most events of which it is remembered where HEAD was.
+const MOST_HEADS: usize = 10_000;
 /// Most commits that one event is taken to have made.
 const AT_ONCE: usize = 100;
 
@@ -54,26 +66,55 @@ pub(super) struct Queue {
     changed: Condvar,
 }
 
+/// What there is to do.
+enum Next {
+    Work,
+    /// There may be, all the same: it is time to look.
+    Nothing,
+    End,
+}
+
 #[derive(Default)]
 struct State {
     waiting: bool,
     ending: bool,
     running: bool,
+    /// Where HEAD was when events came that are yet to be worked off.
+    heads: HashMap<Uuid, Head>,
 }
 
 impl Queue {
-    fn wake(&self) {
-        locked(&self.state).waiting = true;
-        self.changed.notify_all();
+    fn wake(&self, call: Uuid, head: Option<Head>) {
+        let mut state = locked(&self.state);
+        if let Some(head) = head.filter(|_| state.heads.len() < MOST_HEADS) {
+            state.heads.insert(call, head);
+        }
+        let is_first = !std::mem::replace(&mut state.waiting, true);
+        drop(state);
+        if is_first {
+            self.changed.notify_all();
+        }
     }
 
-    /// Waits for something to do, or that it is time to look; false: the end.
-    fn wait(&self) -> bool {
+    fn head_of(&self, call: Uuid) -> Option<Head> {
+        locked(&self.state).heads.remove(&call)
+    }
+
+    /// Waits for something to do, for at most `patience`.
+    fn wait(&self, patience: Duration) -> Next {
         let idle = |state: &mut State| !state.waiting && !state.ending;
-        let waited = self.changed.wait_timeout_while(locked(&self.state), LOOK_AGAIN, idle);
+        let waited = self.changed.wait_timeout_while(locked(&self.state), patience, idle);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        state.waiting = false;
-        !state.ending
+        if state.waiting {
+            let ending = |state: &mut State| !state.ending;
+            let waited = self.changed.wait_timeout_while(state, HOLD_OFF, ending);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        match (state.ending, std::mem::take(&mut state.waiting)) {
+            (true, _) => Next::End,
+            (false, true) => Next::Work,
+            (false, false) => Next::Nothing,
+        }
     }
 
     /// Ends the thread after the pass that it is in, or leaves it behind after
@@ -101,13 +142,22 @@ pub(super) fn start(governor: &Arc<Governor>) {
     let worker = Arc::clone(&governor);
     sweep(&governor.home.spool());
     let spawned = std::thread::Builder::new().name("after".into()).spawn(move || {
+        // Those that somebody waits for come first, and it goes without.
+        let _ = rustix::process::setpriority_process(None, BACKGROUND);
         let mut pass = Pass::default();
         pass.run(&worker);
-        while worker.after.wait() {
-            pass.run(&worker);
+        loop {
+            let is_settled = pass.unwritten.is_empty();
+            match worker.after.wait(if is_settled || pass.in_trouble { LOOK_AGAIN } else { SETTLE }) {
+                Next::Nothing if !is_settled => pass.settle(&worker),
+                Next::Nothing | Next::Work => pass.run(&worker),
+                Next::End => break,
+            }
+            worker.git.close_idle();
         }
         // What came in meanwhile is kept; this makes it quick to find.
         pass.run(&worker);
+        pass.settle(&worker);
         locked(&worker.after.state).running = false;
         worker.after.changed.notify_all();
     });
@@ -122,6 +172,8 @@ pub(super) fn start(governor: &Arc<Governor>) {
 struct Pass {
     /// Worked off, but not on disk yet: the ledger has them in memory.
     unwritten: Vec<PathBuf>,
+    /// The ledger can't be written.
+    in_trouble: bool,
     /// Where a repository did not answer: what else happened there waits for the
     /// next governor, and holds nobody up.
     stuck: HashSet<PathBuf>,
@@ -154,10 +206,19 @@ impl Pass {
                 Err(error) => tracing::warn!(file = %file.display(), %error, "an event can't be read now"),
             }
         }
+        if self.unwritten.len() > UNWRITTEN {
+            self.settle(governor);
+        }
+    }
+
+    /// Takes away what the ledger has.
+    fn settle(&mut self, governor: &Governor) {
         if self.unwritten.is_empty() {
             return;
         }
-        if let Err(error) = governor.ledger.flush() {
+        let flushed = governor.ledger.flush();
+        self.in_trouble = flushed.is_err();
+        if let Err(error) = flushed {
             tracing::warn!(%error, "events stay in the spool");
             return;
         }
@@ -213,8 +274,11 @@ impl Governor {
         let spool = self.home.spool();
         // Not kept is not taken in; the hook then says so.
         keep(&spool, &request, false).at("write to", &spool)?;
-        self.after.wake();
-        let repo = Location::of(&call.surroundings).ok().and_then(|location| self.registered(&location));
+        let location = Location::of(&call.surroundings).ok();
+        let repo = location.as_ref().and_then(|location| self.registered(location));
+        // It may be elsewhere when the event is worked off.
+        let head = location.and_then(|location| git::open(&self.git, &location).ok()?.head().ok());
+        self.after.wake(call.id, head);
         Ok(Judgement::noted(repo.map(|repo| (repo.id.clone().unwrap_or_default(), repo.name.clone()))))
     }
 
@@ -259,7 +323,7 @@ impl Governor {
         draft: &mut EventDraft,
     ) -> Result<(), Error> {
         let objects = git::open(&self.git, location)?;
-        let head = objects.head()?;
+        let head = self.after.head_of(call.id).map_or_else(|| objects.head(), Ok)?;
         let mut note = |key: &str, value: Option<&str>| {
             if let Some(value) = value {
                 draft.attributes.insert(key.to_owned(), value.to_owned());

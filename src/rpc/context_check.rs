@@ -23,10 +23,9 @@ impl Service {
 #[tonic::async_trait]
 impl ContextCheck for Service {
     async fn hook(&self, request: Request<HookRequest>) -> Result<Response<HookResponse>, Status> {
-        let governor = Arc::clone(&self.0);
-        let (metadata, _, request) = request.into_parts();
+        let request = request.into_inner();
         let call = HookCall::try_from(&request).map_err(status)?;
         let encoded = request.encode_to_vec();
-        judging(&metadata, move || governor.hook(&call, &encoded).map(convert::judgement)).await
+        judging(|| self.0.hook(&call, &encoded).map(convert::judgement))
     }
 }
