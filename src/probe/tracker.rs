@@ -11,7 +11,7 @@
 //! thread up; by default other file systems are left alone, but the kernel must
 //! open a mount point to tell.
 
-mod entries;
+pub(super) mod entries;
 mod gitdir;
 mod walk;
 

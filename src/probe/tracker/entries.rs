@@ -6,7 +6,7 @@ use std::{ffi::CStr, io, os::fd::BorrowedFd};
 use rustix::fs::{AtFlags, FileType, statat};
 
 /// What listings are read into; one for each thread.
-pub(super) struct Buffer {
+pub(in crate::probe) struct Buffer {
     #[cfg(target_os = "linux")]
     bytes: Vec<std::mem::MaybeUninit<u8>>,
 }

@@ -1,0 +1,94 @@
+//! Where the parts of a repository are.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::files::read_small;
+use crate::{
+    fs::path_from,
+    git::{GitError, Location, absolute},
+};
+
+/// The parts of a repository that are known before anything is walked. Paths are
+/// absolute and free of links.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// The repository, as it was asked for.
+    pub location: Location,
+    /// Its work trees, linked ones and the main one; the one that was asked for
+    /// is the first.
+    pub work_trees: Vec<Location>,
+    /// Its git directories, none beneath another.
+    pub git_dirs: Vec<PathBuf>,
+}
+
+impl Layout {
+    pub fn of(path: &Path) -> Result<Self, GitError> {
+        let location = Location::at(path)?;
+        let mut work_trees: Vec<Location> = Vec::new();
+        work_trees.extend(location.work_tree.is_some().then(|| location.clone()));
+        let mut add = |other: Location| {
+            if other.common_dir == location.common_dir
+                && other.work_tree.is_some()
+                && !work_trees.iter().any(|known| known.work_tree == other.work_tree)
+            {
+                work_trees.push(other);
+            }
+        };
+        if location.git_dir != location.common_dir
+            && let Ok(main) = Location::at(&location.main_path())
+        {
+            add(main);
+        }
+        // Those that are gone, as git has it: prunable.
+        linked(&location.common_dir).into_iter().for_each(add);
+        let git_dirs = outermost([&location.common_dir, &location.git_dir].into_iter().cloned().collect());
+        Ok(Self { location, work_trees, git_dirs })
+    }
+
+    /// Where the repository is: the top of its work tree, or a bare repository.
+    pub fn main(&self) -> &Path {
+        self.location.directory()
+    }
+
+    /// The main root, then every other one that is not beneath one.
+    pub fn roots(&self, others: &[PathBuf]) -> Vec<PathBuf> {
+        let tops = self.work_trees.iter().filter_map(|tree| tree.work_tree.as_ref());
+        let all = tops.chain(&self.git_dirs).chain(others).cloned().collect();
+        let main = self.main().to_path_buf();
+        let rest = outermost(all).into_iter().filter(|path| *path != main);
+        std::iter::once(main.clone()).chain(rest).collect()
+    }
+}
+
+/// Those that are not beneath another, in order.
+pub(super) fn outermost(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    // A path sorts behind those above it.
+    paths.sort();
+    let mut outermost: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        if !outermost.iter().any(|above| path.starts_with(above)) {
+            outermost.push(path);
+        }
+    }
+    outermost
+}
+
+/// The linked work trees that are there, and know that they are linked.
+fn linked(common_dir: &Path) -> Vec<Location> {
+    let Ok(entries) = fs::read_dir(common_dir.join("worktrees")) else { return Vec::new() };
+    let mut linked: Vec<Location> = entries
+        .filter_map(Result::ok)
+        .filter_map(|entry| {
+            let git_dir = entry.path();
+            let dot_git = read_small(&git_dir.join("gitdir")).ok()?;
+            let dot_git = absolute(&git_dir, &path_from(dot_git.trim_ascii_end()));
+            let location = Location::at(dot_git.parent()?).ok()?;
+            (location.git_dir == fs::canonicalize(&git_dir).ok()?).then_some(location)
+        })
+        .collect();
+    linked.sort_by(|one, other| one.work_tree.cmp(&other.work_tree));
+    linked
+}

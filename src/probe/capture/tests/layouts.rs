@@ -1,0 +1,158 @@
+//! Wherever a repository keeps its parts, they are in the snapshot.
+
+use std::fs;
+
+use super::world::World;
+
+#[test]
+fn linked_work_trees_are_captured_wherever_they_are() {
+    let world = World::new();
+    world.repo("r");
+    world.write("r/.gitignore", "/.trees/\n*.o\n");
+    world.git("r", &["worktree", "add", "-q", "-b", "one", ".trees/one"]);
+    world.git("r", &["worktree", "add", "-q", "-b", "two", "inside"]);
+    world.git("r", &["worktree", "add", "-q", "-b", "three", "../elsewhere/three"]);
+    world.git("r", &["worktree", "add", "-q", "-b", "four", "../gone"]);
+    fs::remove_dir_all(world.at("gone")).unwrap();
+    world.write("r/.trees/ignored", "");
+    world.write("r/.trees/one/.gitignore", "*.p\n");
+    for tree in ["r/.trees/one", "r/inside", "elsewhere/three"] {
+        world.write(format!("{tree}/x.o"), "");
+        world.write(format!("{tree}/x.p"), "");
+    }
+    for again in [false, true] {
+        let snapshot = world.complete("r");
+        assert_eq!(snapshot.draft.roots, [world.at("r"), world.at("elsewhere/three")]);
+        let mut left_out = vec![".trees/ignored", ".trees/one/x.p", "inside/x.o"];
+        // That is ignored by a file which only this work tree has.
+        left_out.retain(|path| *path != "inside/x.o");
+        world.assert_whole(&snapshot, "r", &left_out);
+        world.assert_whole(&snapshot, "elsewhere/three", &[]);
+        if !again {
+            world.write("elsewhere/three/x.p", "changed");
+        }
+    }
+    // By the linked work tree it is the same repository.
+    let snapshot = world.complete("elsewhere/three");
+    assert_eq!(snapshot.draft.roots, [world.at("elsewhere/three"), world.at("r")]);
+    assert_eq!(snapshot.draft.branch.as_deref(), Some("three"));
+    world.assert_whole(&snapshot, "r", &[".trees/ignored", ".trees/one/x.p"]);
+}
+
+#[test]
+fn nested_repositories_are_captured_whole_unless_ignored() {
+    let world = World::new();
+    world.repo("r");
+    world.write("r/.gitignore", "/vendor/\n*.o\n");
+    world.repo("r/nested");
+    world.write("r/nested/.gitignore", "*.p\n");
+    world.write("r/nested/x.o", "");
+    world.write("r/nested/x.p", "");
+    world.repo("r/nested/in/nested");
+    world.write("r/nested/in/nested/x.p", "");
+    world.repo("r/vendor/ignored");
+    fs::create_dir_all(world.at("r/not/.git")).unwrap();
+    world.write("r/not/.git/file", "it only looks like one");
+    world.git("r", &["init", "-q", "--separate-git-dir", "../apart.git", "separate"]);
+    world.write("r/separate/file", "");
+    for _ in 0..2 {
+        let snapshot = world.complete("r");
+        assert_eq!(snapshot.draft.roots, [world.at("r"), world.at("apart.git")]);
+        world.assert_whole(&snapshot, "r", &["vendor", "nested/x.p"]);
+        world.assert_whole(&snapshot, "apart.git", &[]);
+        world.write("r/a.txt", "changed");
+    }
+    world.complete("r");
+    assert!(world.capture("r").unchanged);
+}
+
+#[test]
+fn submodules_are_captured_with_their_git_directories() {
+    let world = World::new();
+    world.repo("library");
+    world.repo("r");
+    world.git("r", &["submodule", "--quiet", "add", "../library", "lib/one"]);
+    world.git("r", &["commit", "-q", "-m", "with a submodule"]);
+    world.write("r/lib/one/.gitignore", "*.o\n");
+    world.write("r/lib/one/x.o", "");
+    world.write("r/x.o", "not ignored here");
+    let snapshot = world.complete("r");
+    assert_eq!(snapshot.draft.roots, [world.at("r")]);
+    world.assert_whole(&snapshot, "r", &["lib/one/x.o"]);
+    let copy = world.restore(&snapshot, "r");
+    world.git(copy.path().join("lib/one"), &["fsck", "--strict"]);
+    assert_eq!(
+        world.git(copy.path(), &["status", "--porcelain"]),
+        world.git("r", &["status", "--porcelain"])
+    );
+    // The submodule by itself.
+    let snapshot = world.complete("r/lib/one");
+    assert_eq!(snapshot.draft.roots, [world.at("r/lib/one"), world.at("r/.git/modules/lib/one")]);
+    world.assert_whole(&snapshot, "r/lib/one", &["x.o"]);
+    world.assert_whole(&snapshot, "r/.git/modules/lib/one", &[]);
+}
+
+#[test]
+fn bare_repositories_and_their_work_trees() {
+    let world = World::new();
+    world.repo("r");
+    world.git("", &["clone", "-q", "--bare", "r", "b.git"]);
+    world.git("b.git", &["worktree", "add", "-q", "-b", "in", "inside"]);
+    world.git("b.git", &["worktree", "add", "-q", "-b", "out", "../outside"]);
+    world.write("b.git/inside/new", "new");
+    let snapshot = world.complete("b.git");
+    assert_eq!(snapshot.draft.roots, [world.at("b.git"), world.at("outside")]);
+    world.assert_whole(&snapshot, "b.git", &[]);
+    world.assert_whole(&snapshot, "outside", &[]);
+}
+
+#[test]
+fn sha256_and_reftable_repositories() {
+    let world = World::new();
+    for (name, init) in [("s", "--object-format=sha256"), ("t", "--ref-format=reftable")] {
+        world.repo_by(name, &[init, "-b", "trunk"]);
+        world.write(format!("{name}/new"), "new");
+        let snapshot = world.complete(name);
+        world.assert_whole(&snapshot, name, &[]);
+        assert_eq!(snapshot.draft.branch.as_deref(), Some("trunk"));
+        assert_eq!(snapshot.draft.head.as_deref(), Some(world.git(name, &["rev-parse", "HEAD"]).trim()));
+        let copy = world.restore(&snapshot, name);
+        world.git(copy.path(), &["fsck", "--strict"]);
+    }
+}
+
+#[test]
+fn a_git_directory_elsewhere_is_a_root() {
+    let world = World::new();
+    fs::create_dir(world.at("r")).unwrap();
+    fs::create_dir(world.at("far")).unwrap();
+    world.git("r", &["init", "-q", "--separate-git-dir", "../far/g"]);
+    world.write("r/file", "content");
+    let snapshot = world.complete("r");
+    assert_eq!(snapshot.draft.roots, [world.at("r"), world.at("far/g")]);
+    world.assert_whole(&snapshot, "r", &[]);
+    world.assert_whole(&snapshot, "far/g", &[]);
+    // Within the work tree, by another name.
+    fs::create_dir(world.at("s")).unwrap();
+    world.git("s", &["init", "-q", "--separate-git-dir", "data"]);
+    world.write("s/file", "content");
+    let snapshot = world.complete("s");
+    assert_eq!(snapshot.draft.roots, [world.at("s")]);
+    world.assert_whole(&snapshot, "s", &[]);
+}
+
+#[test]
+fn objects_that_are_borrowed_are_captured_with_the_borrower() {
+    let world = World::new();
+    world.repo("lender");
+    world.git("", &["clone", "-q", "--shared", "lender", "between"]);
+    world.git("", &["clone", "-q", "--shared", "between", "r"]);
+    for _ in 0..2 {
+        let snapshot = world.complete("r");
+        let lenders = [world.at("between/.git/objects"), world.at("lender/.git/objects")];
+        assert_eq!(snapshot.draft.roots, [&[world.at("r")][..], &lenders].concat());
+        world.assert_whole(&snapshot, "r", &[]);
+        world.assert_whole(&snapshot, "lender/.git/objects", &[]);
+        world.write("r/a.txt", "changed");
+    }
+}

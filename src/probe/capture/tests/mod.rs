@@ -1,0 +1,6 @@
+mod changes;
+mod contents;
+mod layouts;
+mod measured;
+mod moving;
+mod world;

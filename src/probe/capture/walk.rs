@@ -1,0 +1,405 @@
+//! Several threads look at every entry beneath some directories.
+//!
+//! Links are never followed, and nothing but directories is opened. What is
+//! looked at when matters: see [`Mode`].
+
+use std::{
+    collections::HashSet,
+    ffi::OsStr,
+    fs::File,
+    io,
+    os::{fd::AsFd, unix::ffi::OsStrExt},
+    path::{Path, PathBuf},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rustix::{
+    fs::{AtFlags, FileType, Mode as Permissions, OFlags, fstat, open, statat},
+    io::Errno,
+};
+
+use super::tree::{Dir, DirId, is_dir, kind, stat_from};
+use crate::probe::{
+    store::{Stat, TreeId},
+    tracker::entries::Buffer,
+};
+
+/// How long after a change a file's times may not yet tell of another one: the
+/// kernel's clock for files ticks every 10 ms at the slowest.
+const TICK: Duration = Duration::from_millis(20);
+/// The same for file systems that keep whole seconds, or two.
+const COARSE_TICK: Duration = Duration::from_secs(2);
+/// How often a directory is listed that changes meanwhile.
+const LISTINGS: usize = 4;
+
+/// What sort of directory it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// A work tree. Git directories in it are left for later.
+    Work,
+    /// A git directory, but for its objects and other large things, which are
+    /// left for later: what refers to an object is looked at before the object.
+    Metadata,
+    /// A directory of objects. `pack` is left for later: git removes a loose
+    /// object when it is in a pack, and never the other way round. `info` has
+    /// been looked at with the metadata.
+    Objects,
+    /// Anything beneath a directory of objects.
+    Packs,
+    /// Anything else.
+    Plain,
+}
+
+/// Where to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Start {
+    pub path: PathBuf,
+    pub mode: Mode,
+}
+
+/// A start that was walked.
+#[derive(Debug)]
+pub(super) struct Top {
+    pub path: PathBuf,
+    pub stat: Stat,
+    pub dir: Option<DirId>,
+}
+
+/// What a walk found.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    /// By number.
+    pub dirs: Vec<Dir>,
+    /// Starts that are there.
+    pub tops: Vec<Top>,
+    /// Every `.git` in a work tree, and whether it is a directory.
+    pub dot_gits: Vec<(PathBuf, bool)>,
+    /// Directories of git that were left for later.
+    pub later: Vec<Start>,
+    /// git's locks that are being held.
+    pub locks: Vec<(PathBuf, Stat)>,
+    /// What could not be looked at.
+    pub errors: Vec<(PathBuf, io::Error)>,
+    /// Directories that did not hold still.
+    pub unsteady: Vec<PathBuf>,
+}
+
+struct Task {
+    path: PathBuf,
+    mode: Mode,
+    id: u32,
+    /// As it was found from above; `None`: this is a start.
+    stat: Option<Stat>,
+}
+
+#[derive(Default)]
+struct Shared {
+    tasks: Vec<Task>,
+    working: usize,
+    walked: Walked,
+    done: Vec<(u32, Dir)>,
+}
+
+/// The tree in the store of a directory that is, by its state, as it was when
+/// that was stored.
+pub(super) type Lookup<'a> = &'a (dyn Fn(&Path, &Stat) -> Option<TreeId> + Sync);
+
+struct Walk<'a> {
+    held: &'a HashSet<PathBuf>,
+    lookup: Lookup<'a>,
+    next: AtomicU32,
+    stopped: AtomicBool,
+    shared: Mutex<Shared>,
+    changed: Condvar,
+}
+
+/// Walks from `starts`; directories in `held` are not entered, unless they are
+/// starts, and neither are directories of loose objects that `lookup` has.
+pub(super) fn walk(starts: Vec<Start>, held: &HashSet<PathBuf>, lookup: Lookup<'_>) -> Walked {
+    let walk = Walk {
+        held,
+        lookup,
+        next: AtomicU32::new(0),
+        stopped: AtomicBool::new(false),
+        shared: Mutex::default(),
+        changed: Condvar::new(),
+    };
+    let few = starts.iter().all(|start| start.mode == Mode::Metadata);
+    walk.lock().tasks = starts
+        .into_iter()
+        .map(|Start { path, mode }| Task { path, mode, id: walk.number(), stat: None })
+        .collect();
+    // A git directory without its objects is done before a thread has begun.
+    let threads = if few { 1 } else { thread::available_parallelism().map_or(2, usize::from).clamp(2, 8) };
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(|| walk.work());
+        }
+        walk.work();
+    });
+    let shared = walk.shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut walked = shared.walked;
+    walked.dirs.resize_with(walk.next.into_inner() as usize, Dir::default);
+    for (id, dir) in shared.done {
+        walked.dirs[id as usize] = dir;
+    }
+    walked
+}
+
+impl Walk<'_> {
+    fn number(&self) -> u32 {
+        self.next.fetch_add(1, Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        let _ending = Ending(self);
+        let mut buffer = Buffer::new();
+        let mut shared = self.lock();
+        loop {
+            if self.stopped.load(Relaxed) {
+                return;
+            }
+            if let Some(task) = shared.tasks.pop() {
+                shared.working += 1;
+                drop(shared);
+                let mut visit = Visit::default();
+                self.visit(task, &mut visit, &mut buffer);
+                shared = self.lock();
+                shared.working -= 1;
+                visit.hand_in(&mut shared);
+                if !shared.tasks.is_empty() || shared.working == 0 {
+                    self.changed.notify_all();
+                }
+            } else if shared.working == 0 {
+                return;
+            } else {
+                shared = self.changed.wait(shared).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    fn visit(&self, task: Task, visit: &mut Visit, buffer: &mut Buffer) {
+        let flags =
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let is_start = task.stat.is_none();
+        let opened = open(&task.path, flags, Permissions::empty()).map(File::from);
+        let stat = opened.as_ref().map_err(|error| *error).and_then(fstat).map(|raw| stat_from(&raw));
+        let (directory, mut stat) = match (opened, stat) {
+            (Ok(directory), Ok(stat)) => (directory, stat),
+            (Err(error), _) | (_, Err(error)) => {
+                // A start that isn't there is none. What was there a moment ago
+                // went, or was replaced.
+                if matches!(error, Errno::NOENT | Errno::NOTDIR | Errno::LOOP) {
+                    visit.unsteady = !is_start;
+                } else {
+                    visit.errors.push((task.path.clone(), error.into()));
+                    let stat = lstat(&task.path).filter(|_| is_start);
+                    visit.top = stat.map(|stat| Top { path: task.path.clone(), stat, dir: None });
+                }
+                visit.task = Some(task);
+                return;
+            }
+        };
+        if task.stat.is_some_and(|seen| (seen.dev, seen.ino) != (stat.dev, stat.ino)) {
+            visit.unsteady = true;
+        }
+        for listing in 1.. {
+            visit.clear();
+            self.list(&task, &directory, visit, buffer);
+            // What is created or removed while a directory is read may be in the
+            // listing or not.
+            let after = fstat(&directory).map_or(stat, |raw| stat_from(&raw));
+            if (after.mtime, after.ctime) == (stat.mtime, stat.ctime) {
+                break;
+            }
+            if listing == LISTINGS {
+                visit.unsteady = true;
+                break;
+            }
+            stat = after;
+        }
+        visit.dir.is_metadata = task.mode == Mode::Metadata;
+        if is_start {
+            visit.top = Some(Top { path: task.path.clone(), stat, dir: Some(DirId(task.id)) });
+        }
+        visit.task = Some(task);
+    }
+
+    fn list(&self, task: &Task, directory: &File, visit: &mut Visit, buffer: &mut Buffer) {
+        let now = since_epoch(SystemTime::now());
+        let listed = buffer.list(directory.as_fd(), |name, _| {
+            let bytes = name.to_bytes();
+            let stat = match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(raw) => stat_from(&raw),
+                // It went; the directory's own time tells of it.
+                Err(Errno::NOENT) => return,
+                Err(error) => {
+                    visit.errors.push((task.path.join(OsStr::from_bytes(bytes)), error.into()));
+                    return;
+                }
+            };
+            if is_left_out(task, bytes, &stat) {
+                if bytes.ends_with(b".lock") {
+                    visit.locks.push((task.path.join(OsStr::from_bytes(bytes)), stat));
+                }
+                return;
+            }
+            let is_told_otherwise = is_dir(&stat) && task.mode != Mode::Objects;
+            visit.dir.push(bytes, stat, !is_told_otherwise && is_racy(&stat, now), None);
+        });
+        if let Err(error) = listed {
+            visit.errors.push((task.path.clone(), error));
+        }
+        visit.dir.sort();
+        self.descend(task, visit);
+    }
+
+    /// Makes tasks of the directories that are to be entered.
+    fn descend(&self, task: &Task, visit: &mut Visit) {
+        let is_git_dir = task.mode == Mode::Metadata && visit.dir.get(b"HEAD").is_some();
+        for at in 0..visit.dir.items.len() {
+            let item = &visit.dir.items[at];
+            let (name, is_directory) = (visit.dir.name(item), kind(&item.stat) == FileType::Directory);
+            let is_dot_git = task.mode == Mode::Work && name == b".git";
+            if !is_directory && !is_dot_git {
+                continue;
+            }
+            let path = task.path.join(OsStr::from_bytes(name));
+            if is_dot_git {
+                visit.dot_gits.push((path, is_directory));
+                continue;
+            }
+            if self.held.contains(&path) {
+                continue;
+            }
+            let mode = match (task.mode, name) {
+                (Mode::Metadata, b"objects") if is_git_dir => {
+                    visit.tasks.push(Task {
+                        path: path.join("info"),
+                        mode: Mode::Metadata,
+                        id: self.number(),
+                        stat: None,
+                    });
+                    visit.later.push(Start { path, mode: Mode::Objects });
+                    continue;
+                }
+                (Mode::Metadata, b"lfs" | b"annex") if is_git_dir => {
+                    visit.later.push(Start { path, mode: Mode::Plain });
+                    continue;
+                }
+                (Mode::Objects, b"info") => continue,
+                (Mode::Objects, b"pack") => {
+                    visit.later.push(Start { path, mode: Mode::Packs });
+                    continue;
+                }
+                (Mode::Objects | Mode::Packs, _) => Mode::Packs,
+                (other, _) => other,
+            };
+            let id = self.number();
+            let stat = Some(item.stat);
+            // No object is ever changed, so that a directory of them is the same
+            // if none came or went.
+            let known = if task.mode == Mode::Objects { (self.lookup)(&path, &item.stat) } else { None };
+            visit.dir.items[at].enter(DirId(id));
+            if let Some(known) = known {
+                visit.known.push((id, Dir::known(known)));
+                continue;
+            }
+            visit.tasks.push(Task { path, mode, id, stat });
+        }
+    }
+}
+
+/// What one directory gave.
+#[derive(Default)]
+struct Visit {
+    task: Option<Task>,
+    dir: Dir,
+    top: Option<Top>,
+    tasks: Vec<Task>,
+    known: Vec<(u32, Dir)>,
+    dot_gits: Vec<(PathBuf, bool)>,
+    later: Vec<Start>,
+    locks: Vec<(PathBuf, Stat)>,
+    errors: Vec<(PathBuf, io::Error)>,
+    unsteady: bool,
+}
+
+impl Visit {
+    fn clear(&mut self) {
+        let unsteady = self.unsteady;
+        *self = Self { unsteady, ..Self::default() };
+    }
+
+    fn hand_in(self, shared: &mut Shared) {
+        let Some(task) = self.task else { return };
+        let walked = &mut shared.walked;
+        walked.tops.extend(self.top);
+        walked.dot_gits.extend(self.dot_gits);
+        walked.later.extend(self.later);
+        walked.locks.extend(self.locks);
+        walked.errors.extend(self.errors);
+        if self.unsteady {
+            walked.unsteady.push(task.path);
+        }
+        shared.done.push((task.id, self.dir));
+        shared.done.extend(self.known);
+        shared.tasks.extend(self.tasks);
+    }
+}
+
+/// Lets the others end if a thread panics: they would wait for what it had.
+struct Ending<'a, 'b>(&'a Walk<'b>);
+
+impl Drop for Ending<'_, '_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _shared = self.0.lock();
+            self.0.stopped.store(true, Relaxed);
+            self.0.changed.notify_all();
+        }
+    }
+}
+
+/// What lives only as long as some git command, or its daemon.
+fn is_left_out(task: &Task, name: &[u8], stat: &Stat) -> bool {
+    let is_lock = || name.ends_with(b".lock") && kind(stat) == FileType::RegularFile;
+    match task.mode {
+        Mode::Metadata => is_lock() || name.starts_with(b"fsmonitor--daemon"),
+        Mode::Objects | Mode::Packs => {
+            is_lock() || [&b"tmp_"[..], b".tmp-", b"incoming-"].iter().any(|prefix| name.starts_with(prefix))
+        }
+        Mode::Work | Mode::Plain => false,
+    }
+}
+
+/// Whether a later change may leave these times as they are. `now` is from
+/// before they were asked for.
+fn is_racy(stat: &Stat, now: Duration) -> bool {
+    let tick = if stat.mtime.1 == 0 && stat.ctime.1 == 0 { COARSE_TICK } else { TICK };
+    let since = |(seconds, nanos): (i64, u32)| {
+        u64::try_from(seconds).map_or(Duration::ZERO, |seconds| Duration::new(seconds, nanos))
+    };
+    let (changed, modified) = (since(stat.ctime), since(stat.mtime));
+    // An mtime can be set to any moment to come; the ctime can't.
+    changed + tick >= now || (modified + tick >= now && modified <= now + tick)
+}
+
+fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The state of what is at `path`, not following a link; `None`: nothing that
+/// can be looked at.
+pub(super) fn lstat(path: &Path) -> Option<Stat> {
+    statat(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW).ok().map(|raw| stat_from(&raw))
+}
