@@ -64,6 +64,16 @@ event_kinds! {
     Unjudged = "unjudged",
     /// A commit without a verdict was judged afterwards.
     LateVerdict = "late-verdict",
+    /// A snapshot was taken.
+    Snapshot = "snapshot",
+    /// Snapshots were forgotten: retention did not keep them.
+    SnapshotsForgotten = "snapshots-forgotten",
+    /// A repository, or paths of it, were restored from a snapshot.
+    Restored = "restored",
+    /// A copy of the ledger was put into the store.
+    DatabaseSynced = "database-synced",
+    /// What no snapshot needs was removed from the store.
+    StorePruned = "store-pruned",
 }
 
 impl EventKind {
@@ -101,8 +111,9 @@ pub struct EventDraft {
     /// What else is known. Never a secret. [`Projection::KEY`] is reserved for
     /// the ledger in every kind but those of cards.
     pub attributes: BTreeMap<String, String>,
-    /// What it says about a verdict or a commit. It is added to the attributes,
-    /// so that it can be derived from them again; it needs a `repo_id`.
+    /// What it says about a verdict, a commit or a snapshot. It is added to the
+    /// attributes, so that it can be derived from them again; one about verdicts
+    /// or commits needs a `repo_id`.
     pub projection: Option<Projection>,
 }
 

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
@@ -9,11 +10,13 @@ use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    CommitState, EventDraft, EventRecord, Filter, LedgerError,
+    CommitState, EventDraft, EventRecord, Filter, LedgerError, ListedSnapshot, backup,
     error::DuringContext,
+    pending::Pending,
     queue::{Queue, Task},
     readers::Readers,
     schema,
+    snapshots::{self, Of},
     store::{self, Entry, Tail},
     writer,
 };
@@ -156,6 +159,56 @@ impl Ledger {
         shared.readers.with(|reader| store::unvalidated(reader, repo_id, &pending))
     }
 
+    /// At most `limit` snapshots of a repository, newest first; `Some("")`: copies
+    /// of the ledger; `None`: all, these among them.
+    pub fn snapshots(&self, repo_id: Option<&str>, limit: usize) -> Result<Vec<ListedSnapshot>, LedgerError> {
+        self.listed(repo_id.map_or(Of::All, Of::Repo), limit)
+    }
+
+    /// The newest snapshot of a repository.
+    pub fn last_snapshot(&self, repo_id: &str) -> Result<Option<ListedSnapshot>, LedgerError> {
+        Ok(self.listed(Of::Repo(repo_id), 1)?.pop())
+    }
+
+    /// The newest snapshot of a repository that was taken at `time` or before.
+    pub fn snapshot_at(&self, repo_id: &str, time: Timestamp) -> Result<Option<ListedSnapshot>, LedgerError> {
+        Ok(self.listed(Of::Until(repo_id, time), 1)?.pop())
+    }
+
+    /// At most `limit` snapshots, newest first, whose ids begin with these
+    /// hexadecimal digits (lower case).
+    pub fn snapshots_beginning(
+        &self,
+        digits: &str,
+        limit: usize,
+    ) -> Result<Vec<ListedSnapshot>, LedgerError> {
+        self.listed(Of::Beginning(digits), limit)
+    }
+
+    /// The ids of all snapshots, to compare with the store's.
+    pub fn snapshot_ids(&self) -> Result<BTreeSet<String>, LedgerError> {
+        let shared = self.shared();
+        let pending = shared.queue.pending(Pending::snapshots);
+        shared.readers.with(|reader| snapshots::ids(reader, pending))
+    }
+
+    fn listed(&self, of: Of<'_>, limit: usize) -> Result<Vec<ListedSnapshot>, LedgerError> {
+        let shared = self.shared();
+        // In this order: what is no longer pending is in the table by then.
+        let pending = shared.queue.pending(Pending::snapshots);
+        shared.readers.with(|reader| snapshots::list(reader, of, limit, pending))
+    }
+
+    /// Copies all that is on disk to a new file at `path` (mode 0600, a ledger
+    /// that [`super::verify`] passes), while writing goes on; returns the number
+    /// of the last event in the copy, 0 if there is none.
+    ///
+    /// [`LedgerError::Io`] if there is a file already or none can be made,
+    /// [`LedgerError::DiskFull`] if it does not fit; then nothing is left there.
+    pub fn backup_to(&self, path: &Path) -> Result<u64, LedgerError> {
+        self.shared().readers.with(|reader| Ok(backup::copy(reader, path)))?
+    }
+
     /// At most `limit` events from sequence number `from_seq` on, in order; those
     /// that are on disk.
     ///
@@ -187,8 +240,8 @@ impl Ledger {
         self.task(Task::Flush)
     }
 
-    /// Derives the tables of verdicts and commits anew from the events, in one
-    /// transaction; returns the number of events.
+    /// Derives the tables of verdicts, commits and snapshots anew from the events,
+    /// in one transaction; returns the number of events.
     pub fn rebuild(&self) -> Result<u64, LedgerError> {
         self.task(Task::Rebuild)
     }

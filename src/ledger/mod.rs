@@ -7,7 +7,7 @@
 //! everybody, so that many writers cost little more than one. Readers have
 //! connections of their own and never wait for the writer.
 //!
-//! The tables of verdicts and of commits are projections: each row follows
+//! The tables of verdicts, commits and snapshots are projections: each row follows
 //! from the attributes of one event, [`Ledger::rebuild`] derives them anew, and
 //! [`verify`] compares.
 //!
@@ -42,6 +42,7 @@
 //! Events that [`Ledger::append_later`] took and that were not written yet are
 //! lost with the process.
 
+mod backup;
 mod chain;
 mod error;
 mod event;
@@ -51,6 +52,7 @@ mod projection;
 mod queue;
 mod readers;
 mod schema;
+mod snapshots;
 mod store;
 mod verify;
 mod writer;
@@ -62,4 +64,5 @@ pub use error::LedgerError;
 pub use event::{EventDraft, EventKind, EventRecord, Filter};
 pub use handle::{Clock, Ledger};
 pub use projection::{CommitState, Projection};
+pub use snapshots::{ListedSnapshot, SnapshotRecord};
 pub use verify::{Fault, Problem, VerifyReport, verify};

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use super::{CommitState, Projection};
+use super::{CommitState, ListedSnapshot, Projection, snapshots::PendingSnapshots};
 
 /// What events that are not written yet project: lookups see it at once.
 ///
@@ -10,6 +10,8 @@ use super::{CommitState, Projection};
 pub(super) struct Pending {
     verdicts: HashMap<[String; 4], (bool, u64)>,
     commits: HashMap<[String; 2], (CommitState, u64)>,
+    /// `None`: it is to be forgotten.
+    snapshots: HashMap<String, (Option<ListedSnapshot>, u64)>,
 }
 
 impl Pending {
@@ -21,6 +23,13 @@ impl Pending {
             }
             Projection::Commits { ids, state } => {
                 self.commits.extend(ids.iter().map(|id| (commit_key(repo_id, id), (*state, ticket))));
+            }
+            Projection::Snapshot(record) => {
+                let listed = ListedSnapshot { repo_id: repo_id.to_owned(), snapshot: (**record).clone() };
+                self.snapshots.insert(record.id.clone(), (Some(listed), ticket));
+            }
+            Projection::Forgotten { ids } => {
+                self.snapshots.extend(ids.iter().map(|id| (id.clone(), (None, ticket))));
             }
         }
     }
@@ -42,7 +51,20 @@ impl Pending {
                     }
                 }
             }
+            Projection::Snapshot(record) => self.remove_snapshot(&record.id, ticket),
+            Projection::Forgotten { ids } => ids.iter().for_each(|id| self.remove_snapshot(id, ticket)),
         }
+    }
+
+    fn remove_snapshot(&mut self, id: &str, ticket: u64) {
+        if self.snapshots.get(id).is_some_and(|(_, of)| *of == ticket) {
+            self.snapshots.remove(id);
+        }
+    }
+
+    /// Snapshots that were taken, and those that are to be forgotten.
+    pub fn snapshots(&self) -> PendingSnapshots {
+        self.snapshots.iter().map(|(id, (listed, _))| (id.clone(), listed.clone())).collect()
     }
 
     pub fn verdict(&self, repo_id: &str, base_tree: &str, tree: &str, policy: &str) -> Option<bool> {

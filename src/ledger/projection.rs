@@ -2,7 +2,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use rusqlite::Connection;
 
-use super::{EventKind, LedgerError, event::stored_seq};
+use super::{EventKind, LedgerError, SnapshotRecord, event::stored_seq, snapshots};
 
 /// How a commit stands with the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,6 +56,14 @@ pub enum Projection {
         /// How they stand.
         state: CommitState,
     },
+    /// A snapshot was taken, of the event's repository or, where it has none, of
+    /// the ledger.
+    Snapshot(Box<SnapshotRecord>),
+    /// Snapshots are no longer in the store, whichever repository's they were.
+    Forgotten {
+        /// The snapshots; at least one, and about 15,000 at most.
+        ids: Vec<String>,
+    },
 }
 
 impl Projection {
@@ -65,7 +73,10 @@ impl Projection {
     /// The attributes that this projection is derived from:
     /// `projection=verdict`, `base_tree`, `tree`, `policy`, `outcome`
     /// (`pass`, `refuse`), or `projection=commit`, `commit` (ids with a space
-    /// between them), `state`.
+    /// between them), `state`, or `projection=snapshot`, `snapshot`, `repo_name`,
+    /// `time` (RFC 3339), `trigger`, `status`, `files`, `bytes`, `added` and, where
+    /// there are any, `branch`, `head`, `seq`, or `projection=forgotten`,
+    /// `snapshots` (ids with a space between them).
     pub fn attributes(&self) -> Vec<(&'static str, Cow<'_, str>)> {
         match self {
             Self::Verdict { base_tree, tree, policy, passed } => vec![
@@ -80,7 +91,20 @@ impl Projection {
                 ("commit", ids.join(" ").into()),
                 ("state", state.as_str().into()),
             ],
+            Self::Snapshot(record) => {
+                let mut attributes = record.attributes();
+                attributes.push((Self::KEY, "snapshot".into()));
+                attributes
+            }
+            Self::Forgotten { ids } => {
+                vec![(Self::KEY, "forgotten".into()), ("snapshots", ids.join(" ").into())]
+            }
         }
+    }
+
+    /// Whether it makes sense only about a repository.
+    pub(super) const fn needs_repo(&self) -> bool {
+        matches!(self, Self::Verdict { .. } | Self::Commits { .. })
     }
 
     /// What an event with these attributes projects; the error says which
@@ -110,6 +134,10 @@ impl Projection {
                 ids: wanted("commit")?.split(' ').map(str::to_owned).collect(),
                 state: CommitState::parse(&wanted("state")?).ok_or("have an unknown \"state\"")?,
             })),
+            "snapshot" => Ok(Some(Self::Snapshot(Box::new(SnapshotRecord::derive(attributes)?)))),
+            "forgotten" => Ok(Some(Self::Forgotten {
+                ids: wanted("snapshots")?.split(' ').map(str::to_owned).collect(),
+            })),
             _ => Err(format!("have an unknown {:?}", Self::KEY)),
         }
     }
@@ -133,7 +161,7 @@ impl Projection {
         Ok(())
     }
 
-    /// Puts it into its table.
+    /// Puts it into its table. `repo_id` is empty where there is none.
     pub(super) fn apply(&self, connection: &Connection, repo_id: &str, seq: u64) -> rusqlite::Result<()> {
         match self {
             Self::Verdict { base_tree, tree, policy, passed } => connection
@@ -153,6 +181,8 @@ impl Projection {
                     insert.execute((repo_id, id, state.as_str(), stored_seq(seq))).map(drop)
                 })
             }
+            Self::Snapshot(record) => record.apply(connection, repo_id, seq),
+            Self::Forgotten { ids } => snapshots::forget(connection, ids),
         }
     }
 }

@@ -38,7 +38,7 @@ impl Entry {
         }
         draft.projection = Projection::derive(draft.kind, &draft.attributes)
             .map_err(|why| LedgerError::Invalid { field: "attributes", why })?;
-        if draft.projection.is_some() && draft.repo_id.is_none() {
+        if draft.projection.as_ref().is_some_and(Projection::needs_repo) && draft.repo_id.is_none() {
             return invalid("repo_id", "is missing, which a projection needs");
         }
         let json = canonical(&draft.attributes);
@@ -58,9 +58,10 @@ impl Entry {
         Ok(())
     }
 
-    /// What it projects, with the repository it is about.
+    /// What it projects, with the repository it is about; empty: none.
     pub fn projection(&self) -> Option<(&str, &Projection)> {
-        self.draft.repo_id.as_deref().zip(self.draft.projection.as_ref())
+        let repo_id = self.draft.repo_id.as_deref().unwrap_or_default();
+        self.draft.projection.as_ref().map(|projection| (repo_id, projection))
     }
 
     /// For the log.
@@ -172,7 +173,7 @@ pub(super) fn append(
 /// Derives all projections anew from the events, inside the transaction that is
 /// open; returns the number of events read.
 pub(super) fn rebuild(connection: &Connection) -> rusqlite::Result<u64> {
-    connection.execute_batch("DELETE FROM verdicts; DELETE FROM commits;")?;
+    connection.execute_batch("DELETE FROM verdicts; DELETE FROM commits; DELETE FROM snapshots;")?;
     let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM events ORDER BY seq"))?;
     let mut rows = statement.query([])?;
     let mut count = 0;
@@ -190,9 +191,10 @@ pub(super) fn project(event: &EventRecord, to: &Connection) -> rusqlite::Result<
         let why = format!("the attributes of event {} {why}", event.seq);
         rusqlite::Error::FromSqlConversionFailure(7, Type::Text, why.into())
     })?;
-    match event.repo_id.as_deref().zip(projection) {
-        Some((repo_id, projection)) => projection.apply(to, repo_id, event.seq),
-        None => Ok(()),
+    match (projection, event.repo_id.as_deref()) {
+        (Some(projection), None) if projection.needs_repo() => Ok(()),
+        (Some(projection), repo_id) => projection.apply(to, repo_id.unwrap_or_default(), event.seq),
+        (None, _) => Ok(()),
     }
 }
 

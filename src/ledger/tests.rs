@@ -1,3 +1,4 @@
+mod backup;
 mod chain;
 mod concurrent;
 mod crash;
@@ -5,6 +6,7 @@ mod full;
 mod later;
 mod projections;
 mod schema;
+mod snapshots;
 
 use std::{
     path::PathBuf,
@@ -21,8 +23,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::{
-    CommitState, EventDraft, EventKind, Filter, Ledger, LedgerError, Projection, VerifyReport, queue::Task,
-    verify,
+    CommitState, EventDraft, EventKind, Filter, Ledger, LedgerError, Projection, SnapshotRecord,
+    VerifyReport, queue::Task, verify,
 };
 
 /// A ledger in a directory of its own, with a clock that goes one second a look.
@@ -107,6 +109,38 @@ fn commit(commit_id: &str, state: CommitState) -> EventDraft {
     EventDraft {
         projection: Some(Projection::Commits { ids: vec![commit_id.to_owned()], state }),
         ..draft(EventKind::HeadMoved, "repo")
+    }
+}
+
+/// A snapshot that was taken so many seconds after the others' beginning.
+fn taken(id: &str, second: i64) -> SnapshotRecord {
+    SnapshotRecord {
+        id: id.to_owned(),
+        repo_name: "name".to_owned(),
+        time: Timestamp::from_second(1_600_000_000 + second).unwrap(),
+        trigger: "post-commit".to_owned(),
+        branch: Some("main".to_owned()),
+        head: None,
+        status: "complete".to_owned(),
+        files: 1,
+        bytes: 2,
+        added: 3,
+        ledger_seq: None,
+    }
+}
+
+fn snapshot(repo_id: &str, record: SnapshotRecord) -> EventDraft {
+    EventDraft {
+        projection: Some(Projection::Snapshot(Box::new(record))),
+        ..draft(EventKind::Snapshot, repo_id)
+    }
+}
+
+fn forgotten(ids: &[&str]) -> EventDraft {
+    let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+    EventDraft {
+        projection: Some(Projection::Forgotten { ids }),
+        ..EventDraft::new(EventKind::SnapshotsForgotten, "test")
     }
 }
 
@@ -225,5 +259,5 @@ fn kinds_have_names_of_their_own() {
         assert_eq!(EventKind::parse(kind.as_str()), Some(*kind));
     }
     assert_eq!(EventKind::parse("Verdict"), None);
-    assert_eq!(EventKind::ALL.len(), 17);
+    assert_eq!(EventKind::ALL.len(), 22);
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     layer::replace,
-    value::{self, Bounded, DirName, Version},
+    value::{self, Bounded, DirName, Limit, Version},
 };
 
 /// What `governor.yml` says, over the embedded defaults.
@@ -16,6 +16,8 @@ pub struct GovernorSettings {
     pub on_unreachable: OnUnreachable,
     /// How repositories are looked for.
     pub scan: ScanSettings,
+    /// When snapshots are taken, of what, and how long they are kept.
+    pub snapshots: SnapshotSettings,
     /// From which level on the log has entries.
     pub log_level: LogLevel,
 }
@@ -75,6 +77,65 @@ pub struct ScanSettings {
     pub cross_file_systems: bool,
 }
 
+/// When snapshots are taken, of what, and how long they are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotSettings {
+    /// Whether hooks make any; those that are asked for are always taken.
+    pub enabled: bool,
+    /// Whether `.env` files are in them, although git ignores them.
+    pub env: bool,
+    /// How long a repository has had no hook before one is taken: up to 60 s.
+    pub quiet: Duration,
+    /// Bytes that the first one of a repository may read by itself; `None`: any
+    /// number.
+    pub first_limit: Option<u64>,
+    /// Bytes that the store may have on disk; `None`: any number.
+    pub quota: Option<u64>,
+    /// Which are kept.
+    pub keep: Keep,
+    /// After how many new ones the others are forgotten, and what they alone
+    /// need removed.
+    pub prune_after: u64,
+}
+
+impl Default for SnapshotSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            env: true,
+            quiet: Duration::from_millis(200),
+            first_limit: Some(10 << 30),
+            quota: Some(100 << 30),
+            keep: Keep::default(),
+            prune_after: 500,
+        }
+    }
+}
+
+/// Which snapshots of a repository are kept: of each sort so many, counted back
+/// from the newest. One is kept if any sort keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// The newest; at least 1.
+    pub last: u64,
+    /// The last of an hour, in local time, of hours that have any.
+    pub hourly: u64,
+    /// Of a day.
+    pub daily: u64,
+    /// Of a week, from Monday on.
+    pub weekly: u64,
+    /// Of a month.
+    pub monthly: u64,
+    /// Of a year.
+    pub yearly: u64,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { last: 50, hourly: 48, daily: 30, weekly: 12, monthly: 12, yearly: 10 }
+    }
+}
+
 /// Levels of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -118,6 +179,8 @@ pub(super) struct SettingsFile {
     #[serde(default, deserialize_with = "value::or_default")]
     scan: ScanLayer,
     #[serde(default, deserialize_with = "value::or_default")]
+    snapshots: SnapshotsLayer,
+    #[serde(default, deserialize_with = "value::or_default")]
     log: LogLayer,
 }
 
@@ -148,6 +211,32 @@ struct ScanLayer {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+struct SnapshotsLayer {
+    enabled: Option<bool>,
+    env: Option<bool>,
+    quiet_ms: Option<Bounded<0, 60_000>>,
+    first_limit: Option<Limit>,
+    quota: Option<Limit>,
+    #[serde(deserialize_with = "value::or_default")]
+    keep: KeepLayer,
+    prune_after: Option<Bounded<1, 1_000_000>>,
+}
+
+type Kept = Bounded<0, 100_000>;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct KeepLayer {
+    last: Option<Bounded<1, 100_000>>,
+    hourly: Option<Kept>,
+    daily: Option<Kept>,
+    weekly: Option<Kept>,
+    monthly: Option<Kept>,
+    yearly: Option<Kept>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct LogLayer {
     level: Option<LogLevel>,
 }
@@ -165,6 +254,29 @@ impl GovernorSettings {
             self.scan.skip = skip.iter().map(|name| name.0.clone()).collect();
         }
         replace(&mut self.scan.cross_file_systems, file.scan.cross_file_systems.as_ref());
+        self.snapshots.apply(&file.snapshots);
         replace(&mut self.log_level, file.log.level.as_ref());
+    }
+}
+
+impl SnapshotSettings {
+    fn apply(&mut self, layer: &SnapshotsLayer) {
+        replace(&mut self.enabled, layer.enabled.as_ref());
+        replace(&mut self.env, layer.env.as_ref());
+        replace(&mut self.quiet, layer.quiet_ms.map(|millis| Duration::from_millis(millis.0)).as_ref());
+        replace(&mut self.first_limit, layer.first_limit.map(|limit| limit.0).as_ref());
+        replace(&mut self.quota, layer.quota.map(|limit| limit.0).as_ref());
+        let (keep, wanted) = (&mut self.keep, &layer.keep);
+        replace(&mut keep.last, wanted.last.map(|count| count.0).as_ref());
+        for (kept, wanted) in [
+            (&mut keep.hourly, wanted.hourly),
+            (&mut keep.daily, wanted.daily),
+            (&mut keep.weekly, wanted.weekly),
+            (&mut keep.monthly, wanted.monthly),
+            (&mut keep.yearly, wanted.yearly),
+        ] {
+            replace(kept, wanted.map(|count| count.0).as_ref());
+        }
+        replace(&mut self.prune_after, layer.prune_after.map(|count| count.0).as_ref());
     }
 }

@@ -24,7 +24,9 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 pub use crate::rules::EffectivePolicy;
-pub use governor::{Budgets, GovernorSettings, LogLevel, OnUnreachable, ScanSettings, Unreachable};
+pub use governor::{
+    Budgets, GovernorSettings, Keep, LogLevel, OnUnreachable, ScanSettings, SnapshotSettings, Unreachable,
+};
 pub use yaml::ConfigError;
 
 use layer::{Layer, PolicyFile};

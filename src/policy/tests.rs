@@ -54,6 +54,12 @@ fn the_embedded_settings_are_the_documented_ones() {
         GovernorSettings::default()
     );
     assert!(embedded.scan.skip.contains(&"node_modules".to_owned()) && !embedded.scan.cross_file_systems);
+    // Every key is in the file, to be read about there.
+    for key in
+        ["enabled", "env", "quiet_ms", "first_limit", "quota", "last", "hourly", "daily", "prune_after"]
+    {
+        assert!(DEFAULT_SETTINGS.contains(&format!("  {key}: ")), "{key}");
+    }
     assert_eq!(embedded.budgets.connect, Duration::from_millis(250));
     assert_eq!(
         embedded.on_unreachable,
@@ -219,6 +225,14 @@ fn settings_are_bounded() {
         ("version: 1\nscan: {skip: [.git]}\n", 2, 15, "\".git\" is not the name"),
         ("version: 1\nscan: {cross_file_systems: perhaps}\n", 2, 28, "expected a boolean"),
         ("version: 1\nlog: {level: loud}\n", 2, 14, "unknown variant `loud`"),
+        ("version: 1\nsnapshots: {enabled: maybe}\n", 2, 22, "expected a boolean"),
+        ("version: 1\nsnapshots: {quiet_ms: 60001}\n", 2, 23, "from 0 to 60000"),
+        ("version: 1\nsnapshots: {first_limit: much}\n", 2, 26, "\"much\" is not a size"),
+        ("version: 1\nsnapshots: {quota: 0}\n", 2, 20, "\"0\" is not a size"),
+        ("version: 1\nsnapshots: {prune_after: 0}\n", 2, 26, "from 1 to 1000000"),
+        ("version: 1\nsnapshots: {keep: {last: 0}}\n", 2, 26, "from 1 to 100000"),
+        ("version: 1\nsnapshots: {keep: {daily: all}}\n", 2, 27, "from 0 to 100000"),
+        ("version: 1\nsnapshots: {keep: {nightly: 1}}\n", 2, 20, "unknown field `nightly`"),
     ];
     for (text, line, column, message) in cases {
         let error = settings(text).unwrap_err();
@@ -233,6 +247,27 @@ fn settings_are_bounded() {
 }
 
 #[test]
+fn settings_of_snapshots_are_laid_over_one_by_one() {
+    let of = |text: &str| settings(&format!("version: 1\n{text}")).unwrap().snapshots;
+    let defaults = SnapshotSettings::default();
+    assert_eq!(of("snapshots:\n"), defaults);
+    assert_eq!(of("snapshots: {keep: }\n"), defaults);
+    assert_eq!(
+        of("snapshots: {enabled: false, env: false, quiet_ms: 0, first_limit: 2TiB, quota: none, \
+            keep: {last: 1, yearly: 0}, prune_after: 7}\n"),
+        SnapshotSettings {
+            enabled: false,
+            env: false,
+            quiet: Duration::ZERO,
+            first_limit: Some(2 << 40),
+            quota: None,
+            keep: Keep { last: 1, yearly: 0, ..defaults.keep },
+            prune_after: 7,
+        }
+    );
+}
+
+#[test]
 fn sizes_have_units() {
     for (text, bytes) in [
         ("1", Some(1)),
@@ -242,6 +277,8 @@ fn sizes_have_units() {
         ("3MiB", Some(3 << 20)),
         ("2GB", Some(2_000_000_000)),
         ("1GiB", Some(1 << 30)),
+        ("3TB", Some(3_000_000_000_000)),
+        ("3TiB", Some(3 << 40)),
         ("", None),
         ("MiB", None),
         ("-1", None),

@@ -96,9 +96,11 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
         "kb" => 1_000,
         "mb" => 1_000_000,
         "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
         "kib" => 1 << 10,
         "mib" => 1 << 20,
         "gib" => 1 << 30,
+        "tib" => 1 << 40,
         _ => return None,
     };
     number.checked_mul(unit).filter(|bytes| *bytes > 0)
@@ -106,6 +108,21 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
 
 pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     Ok(Option::<Size>::deserialize(deserializer)?.map(|size| size.0))
+}
+
+/// A size in bytes that something may have; `None`: any.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit(pub Option<u64>);
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, "a size such as 10GiB, or none", |text| match text {
+            "none" => Ok(Self(None)),
+            _ => bytes(text)
+                .map(|bytes| Self(Some(bytes)))
+                .ok_or_else(|| format!("{text:?} is not a size: write, for instance, 10GiB, or none")),
+        })
+    }
 }
 
 /// A size that a content in memory may have.

@@ -158,3 +158,20 @@ fn a_small_file_system_fills_up() {
     assert_eq!((report.events, report.problems), (written + 1, vec![]));
     ledger.close(std::time::Duration::from_secs(10));
 }
+
+#[test]
+fn a_copy_that_does_not_fit_leaves_nothing() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("LEFT OUT: a copy to a full file system; mounting one needs root");
+        return;
+    };
+    let fixture = Fixture::new();
+    for number in 0..500 {
+        fixture.ledger.append_later(bulky(number));
+    }
+    fixture.ledger.flush().unwrap();
+    let path = disk.path().join("copy");
+    assert!(matches!(fixture.ledger.backup_to(&path), Err(LedgerError::DiskFull { .. })));
+    assert_eq!(disk.path().read_dir().unwrap().count(), 0);
+    assert_eq!(fixture.verified().problems, []);
+}

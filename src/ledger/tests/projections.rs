@@ -5,7 +5,7 @@ use crate::ledger::Fault;
 
 type Rows = Vec<(String, String, i64)>;
 
-fn rows(fixture: &Fixture) -> (Rows, Rows) {
+fn rows(fixture: &Fixture) -> (Rows, Rows, Rows) {
     let connection = Connection::open(fixture.path()).unwrap();
     let all = |sql: &str| -> Rows {
         let mut statement = connection.prepare(sql).unwrap();
@@ -20,6 +20,30 @@ fn rows(fixture: &Fixture) -> (Rows, Rows) {
             "SELECT repo_id || '/' || base_tree || '/' || tree || '/' || policy, outcome, seq FROM verdicts ORDER BY 1",
         ),
         all("SELECT repo_id || '/' || commit_id, state, seq FROM commits ORDER BY 1"),
+        all(
+            "SELECT repo_id || '/' || snapshot_id,
+                    json_array(repo_name, time_ns, \"trigger\", branch, head, status, files, bytes, added, ledger_seq),
+                    seq FROM snapshots ORDER BY 1",
+        ),
+    )
+}
+
+fn any_snapshot() -> impl Strategy<Value = SnapshotRecord> {
+    let text = || proptest::option::of("[a-z é\"]{0,3}");
+    let status = proptest::sample::select(vec!["complete", "partial", "torn"]);
+    let numbers = (any::<u32>(), any::<u32>(), proptest::option::of(0..100_u64));
+    ("[0-9a-f]{2}", text(), text(), 0..1000_i64, 0..1_000_000_000_i32, status, numbers).prop_map(
+        |(id, branch, head, second, nanosecond, status, (files, added, ledger_seq))| SnapshotRecord {
+            time: Timestamp::new(second, nanosecond).unwrap(),
+            trigger: "manual".to_owned(),
+            branch,
+            head,
+            status: status.to_owned(),
+            files: files.into(),
+            added: added.into(),
+            ledger_seq,
+            ..taken(&id, 0)
+        },
     )
 }
 
@@ -32,6 +56,8 @@ fn any_draft() -> impl Strategy<Value = (bool, EventDraft)> {
         }),
         (proptest::collection::vec(name, 1..3), proptest::sample::select(CommitState::ALL))
             .prop_map(|(ids, state)| Projection::Commits { ids, state }),
+        any_snapshot().prop_map(|record| Projection::Snapshot(Box::new(record))),
+        proptest::collection::vec("[0-9a-f]{2}", 1..4).prop_map(|ids| Projection::Forgotten { ids }),
     ]);
     let attributes = proptest::collection::btree_map("[a-z\"\\\\é\u{1}]{0,3}", ".{0,5}", 0..3);
     (any::<bool>(), kinds, name, proptest::option::of(".{0,4}"), attributes, projection).prop_map(
@@ -42,6 +68,31 @@ fn any_draft() -> impl Strategy<Value = (bool, EventDraft)> {
     )
 }
 
+type Listed = Vec<(String, SnapshotRecord)>;
+
+/// What the ledger lists: all, the newest two of a repository, and the ids.
+fn lists(fixture: &Fixture) -> (Listed, Listed, Vec<String>) {
+    let plain = |listed: Vec<crate::ledger::ListedSnapshot>| -> Listed {
+        listed.into_iter().map(|row| (row.repo_id, row.snapshot)).collect()
+    };
+    let ledger = &fixture.ledger;
+    (
+        plain(ledger.snapshots(None, usize::MAX).unwrap()),
+        plain(ledger.snapshots(Some("a"), 2).unwrap()),
+        ledger.snapshot_ids().unwrap().into_iter().collect(),
+    )
+}
+
+/// The same, by a simpler way.
+fn wanted_lists(
+    listed: &std::collections::BTreeMap<String, (String, SnapshotRecord)>,
+) -> (Listed, Listed, Vec<String>) {
+    let mut all: Listed = listed.values().cloned().collect();
+    all.sort_by_key(|(_, record)| std::cmp::Reverse((record.time, record.id.clone())));
+    let of_one = all.iter().filter(|(repo, _)| repo == "a").take(2).cloned().collect();
+    (all, of_one, listed.keys().cloned().collect())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
@@ -49,10 +100,18 @@ proptest! {
     fn rebuilding_changes_nothing(drafts in proptest::collection::vec(any_draft(), 0..40)) {
         let fixture = Fixture::new();
         let mut last = std::collections::BTreeMap::new();
+        let mut listed = std::collections::BTreeMap::new();
         for (later, draft) in &drafts {
             if let Some(Projection::Verdict { base_tree, tree, policy, passed }) = &draft.projection {
                 let repo = draft.repo_id.clone().unwrap();
                 last.insert((repo, base_tree, tree, policy), *passed);
+            }
+            match &draft.projection {
+                Some(Projection::Snapshot(record)) => {
+                    listed.insert(record.id.clone(), (draft.repo_id.clone().unwrap(), (**record).clone()));
+                }
+                Some(Projection::Forgotten { ids }) => listed.retain(|id, _| !ids.contains(id)),
+                _ => {}
             }
             if *later {
                 fixture.ledger.append_later(draft.clone());
@@ -63,8 +122,10 @@ proptest! {
         for ((repo, base_tree, tree, policy), passed) in last {
             prop_assert_eq!(fixture.ledger.verdict(&repo, base_tree, tree, policy).unwrap(), Some(passed));
         }
+        prop_assert_eq!(lists(&fixture), wanted_lists(&listed));
         fixture.ledger.flush().unwrap();
         prop_assert_eq!(fixture.verified().problems, []);
+        prop_assert_eq!(lists(&fixture), wanted_lists(&listed));
         let before = rows(&fixture);
         prop_assert_eq!(fixture.ledger.rebuild().unwrap(), drafts.len() as u64);
         prop_assert_eq!(rows(&fixture), before);
@@ -90,11 +151,18 @@ fn changed_projections_are_found_and_rebuilt() {
         "UPDATE commits SET seq = 1",
         "UPDATE commits SET commit_id = 'other'",
         "DELETE FROM commits; DELETE FROM verdicts",
+        "UPDATE snapshots SET status = 'torn'",
+        "UPDATE snapshots SET branch = NULL",
+        "UPDATE snapshots SET repo_id = 'other'",
+        "DELETE FROM snapshots",
+        "INSERT INTO snapshots SELECT 'bb', repo_id, repo_name, time_ns, \"trigger\", branch, head, status,
+                files, bytes, added, ledger_seq, seq FROM snapshots",
     ] {
         let fixture = Fixture::new();
         fixture.ledger.append(verdict("a", true)).unwrap();
         fixture.ledger.append(verdict("b", false)).unwrap();
         fixture.ledger.append(commit("1", CommitState::Unvalidated)).unwrap();
+        fixture.ledger.append(snapshot("repo", taken("aa", 1))).unwrap();
         let before = rows(&fixture);
         Connection::open(fixture.path()).unwrap().execute_batch(change).unwrap();
         let report = fixture.verified();
@@ -104,7 +172,7 @@ fn changed_projections_are_found_and_rebuilt() {
             "{report:?}"
         );
         assert_eq!(report.first_broken(), None, "the chain is whole");
-        assert_eq!(fixture.ledger.rebuild().unwrap(), 3);
+        assert_eq!(fixture.ledger.rebuild().unwrap(), 4);
         assert_eq!(rows(&fixture), before, "{change}");
         assert_eq!(fixture.verified().problems, []);
     }
@@ -125,7 +193,7 @@ fn events_about_cards_project_nothing() {
     fixture.ledger.flush().unwrap();
     assert_eq!(fixture.ledger.verdict("repo", "base", "a", "policy").unwrap(), None);
     assert_eq!(fixture.ledger.rebuild().unwrap(), 1);
-    assert_eq!(rows(&fixture), (vec![], vec![]));
+    assert_eq!(rows(&fixture), (vec![], vec![], vec![]));
 }
 
 /// Whoever spells the attributes out gets the same as whoever names the

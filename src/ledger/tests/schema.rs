@@ -1,7 +1,10 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::ledger::schema::{MIGRATIONS, check_version, open_writer};
+use crate::ledger::{
+    schema::{MIGRATIONS, check_version, open_writer},
+    store::{self, Entry, Tail},
+};
 
 const NEXT: &str = "ALTER TABLE events ADD COLUMN note TEXT; CREATE INDEX events_by_card ON events (card);";
 
@@ -17,6 +20,31 @@ fn an_older_ledger_is_migrated() {
         .query_row("SELECT count(*), count(note) FROM events", [], |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap();
     assert_eq!((events, notes), (1, 0));
+}
+
+/// What the first version wrote is read, checked and carried on by this one.
+#[test]
+fn a_ledger_of_the_first_version_is_carried_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.sqlite3");
+    let connection = open_writer(&path, &MIGRATIONS[..1]).unwrap();
+    let mut tail = Tail::of(&connection).unwrap();
+    for draft in [verdict("a", true), commit("1", CommitState::Unvalidated)] {
+        store::append(&connection, &Entry::new(draft).unwrap(), &mut tail).unwrap();
+    }
+    connection.close().unwrap();
+    let report = verify(&path).unwrap();
+    assert_eq!((report.events, report.problems), (2, vec![]), "before it is migrated");
+
+    let ledger = open(&path);
+    assert_eq!(verify(&path).unwrap().problems, []);
+    assert_eq!(ledger.verdict("repo", "base", "a", "policy").unwrap(), Some(true));
+    assert_eq!(ledger.snapshots(None, 9).unwrap(), []);
+    assert_eq!(ledger.append(snapshot("repo", taken("aa", 1))).unwrap().seq, 3);
+    assert_eq!(ledger.last_snapshot("repo").unwrap().unwrap().snapshot, taken("aa", 1));
+    assert_eq!(ledger.rebuild().unwrap(), 3);
+    let report = verify(&path).unwrap();
+    assert_eq!((report.events, report.problems), (3, vec![]));
 }
 
 #[test]
