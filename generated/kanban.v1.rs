@@ -157,7 +157,7 @@ pub struct RepoState {
     pub behind: ::core::option::Option<u32>,
     #[prost(enumeration = "HooksState", tag = "7")]
     pub hooks: i32,
-    /// Unset if there is none.
+    /// When the last snapshot was taken; unset if there is none.
     #[prost(message, optional, tag = "8")]
     pub last_snapshot: ::core::option::Option<::prost_types::Timestamp>,
     /// Commits since registration that kpmo's rules did not pass.
@@ -414,6 +414,601 @@ pub struct StreamResponse {
     #[prost(message, optional, tag = "1")]
     pub event: ::core::option::Option<Event>,
 }
+/// A state of a repository that is kept.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Snapshot {
+    /// Hexadecimal, 64 digits; restic's id, too.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Empty for a copy of the ledger.
+    #[prost(string, tag = "2")]
+    pub repo_id: ::prost::alloc::string::String,
+    /// The repository's name at that time.
+    #[prost(string, tag = "3")]
+    pub repo_name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why: a hook's name ("post-commit"), "manual", "up", "restore", "diff",
+    /// "watch", "ledger".
+    #[prost(string, tag = "5")]
+    pub trigger: ::prost::alloc::string::String,
+    /// The same, where it was a hook.
+    #[prost(enumeration = "HookEvent", tag = "6")]
+    pub hook_event: i32,
+    /// Short name; empty if none was checked out.
+    #[prost(string, tag = "7")]
+    pub branch: ::prost::alloc::string::String,
+    /// Commit that HEAD led to, in hexadecimal; empty if there was none.
+    #[prost(string, tag = "8")]
+    pub head: ::prost::alloc::string::String,
+    #[prost(enumeration = "SnapshotStatus", tag = "9")]
+    pub status: i32,
+    /// Files that were looked at.
+    #[prost(uint64, tag = "10")]
+    pub files: u64,
+    /// Their bytes.
+    #[prost(uint64, tag = "11")]
+    pub bytes: u64,
+    /// Bytes that the store grew by.
+    #[prost(uint64, tag = "12")]
+    pub added_bytes: u64,
+    /// Number of the last event in a copy of the ledger; 0 for a repository's.
+    #[prost(uint64, tag = "13")]
+    pub ledger_seq: u64,
+}
+/// Names one snapshot.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotSelector {
+    /// Selector of the repository, which may have left the registry since if it is
+    /// an id. May be empty where `id` is the beginning of an id.
+    #[prost(string, tag = "1")]
+    pub repo: ::prost::alloc::string::String,
+    /// Unset: the repository's latest.
+    #[prost(oneof = "snapshot_selector::Which", tags = "2, 3")]
+    pub which: ::core::option::Option<snapshot_selector::Which>,
+}
+/// Nested message and enum types in `SnapshotSelector`.
+pub mod snapshot_selector {
+    /// Unset: the repository's latest.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Which {
+        /// The first digits of the id, at least 4; or "latest".
+        #[prost(string, tag = "2")]
+        Id(::prost::alloc::string::String),
+        /// The repository's latest that was taken at this time or before.
+        #[prost(message, tag = "3")]
+        At(::prost_types::Timestamp),
+    }
+}
+/// Why one repository among several could not be done.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RepoFailure {
+    #[prost(enumeration = "ErrorReason", tag = "1")]
+    pub reason: i32,
+    /// What, where, how to mend it.
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SyncRepoRequest {
+    /// Which repositories; empty with `all` set: every one that is registered and
+    /// not archived.
+    #[prost(string, repeated, tag = "1")]
+    pub selectors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "2")]
+    pub all: bool,
+    /// Answer when each is in the queue, not when it is done.
+    #[prost(bool, tag = "3")]
+    pub background: bool,
+    /// Why; empty: "manual".
+    #[prost(string, tag = "4")]
+    pub trigger: ::prost::alloc::string::String,
+    /// Take first snapshots however large they are.
+    #[prost(bool, tag = "5")]
+    pub no_limit: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SyncRepoResponse {
+    #[prost(string, tag = "1")]
+    pub repo_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub repo_name: ::prost::alloc::string::String,
+    /// Repositories that this answer is about.
+    #[prost(uint32, tag = "3")]
+    pub total: u32,
+    /// `queued`, `done` and `failed` are the last about a repository.
+    #[prost(oneof = "sync_repo_response::Event", tags = "4, 5, 6, 7, 8")]
+    pub event: ::core::option::Option<sync_repo_response::Event>,
+}
+/// Nested message and enum types in `SyncRepoResponse`.
+pub mod sync_repo_response {
+    /// `queued`, `done` and `failed` are the last about a repository.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Event {
+        #[prost(message, tag = "4")]
+        Started(super::SyncStarted),
+        #[prost(message, tag = "5")]
+        Progress(super::SyncProgress),
+        #[prost(message, tag = "6")]
+        Done(super::SyncDone),
+        #[prost(message, tag = "7")]
+        Failed(super::RepoFailure),
+        #[prost(message, tag = "8")]
+        Queued(super::SyncQueued),
+    }
+}
+/// A snapshot is being taken.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SyncStarted {}
+/// How far it has come.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SyncProgress {
+    #[prost(uint64, tag = "1")]
+    pub files: u64,
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+    /// An estimate, in bytes; 0: unknown.
+    #[prost(uint64, tag = "3")]
+    pub total_bytes: u64,
+}
+/// It is done.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SyncDone {
+    #[prost(message, optional, tag = "1")]
+    pub snapshot: ::core::option::Option<Snapshot>,
+    /// Nothing has changed: `snapshot` is the one that was there.
+    #[prost(bool, tag = "2")]
+    pub unchanged: bool,
+    /// Why it is not complete, a line each; the first few.
+    #[prost(string, repeated, tag = "3")]
+    pub reasons: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// It will be taken in the background.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SyncQueued {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSnapshotsRequest {
+    /// Selector of the repository; empty: all of them.
+    #[prost(string, tag = "1")]
+    pub repo: ::prost::alloc::string::String,
+    /// At most so many; 0: all.
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+    /// Copies of the ledger instead.
+    #[prost(bool, tag = "3")]
+    pub ledger: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSnapshotsResponse {
+    /// Some of them, at most 1,000.
+    #[prost(message, repeated, tag = "1")]
+    pub snapshots: ::prost::alloc::vec::Vec<Snapshot>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSnapshotRequest {
+    #[prost(message, optional, tag = "1")]
+    pub snapshot: ::core::option::Option<SnapshotSelector>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSnapshotResponse {
+    #[prost(message, optional, tag = "1")]
+    pub snapshot: ::core::option::Option<Snapshot>,
+    /// Why it is not complete, a line each; the first few.
+    #[prost(string, repeated, tag = "2")]
+    pub reasons: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Absolute directories that it holds. The first is where the repository was:
+    /// the top of its work tree, or a bare repository.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Id of its content; hexadecimal, 64 digits.
+    #[prost(string, tag = "4")]
+    pub tree: ::prost::alloc::string::String,
+}
+/// A file or directory in a snapshot.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotPath {
+    /// Relative to the repository's top; absolute outside of it (a linked work
+    /// tree, another repository's objects).
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    #[prost(enumeration = "FileKind", tag = "2")]
+    pub kind: i32,
+    /// As `st_mode`, without the kind: permissions, setuid, setgid, sticky.
+    #[prost(uint32, tag = "3")]
+    pub mode: u32,
+    /// Bytes, of a file.
+    #[prost(uint64, tag = "4")]
+    pub size: u64,
+    #[prost(message, optional, tag = "5")]
+    pub modified_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Of a link.
+    #[prost(bytes = "vec", tag = "6")]
+    pub link_target: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSnapshotPathsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub snapshot: ::core::option::Option<SnapshotSelector>,
+    /// Only these, and what is beneath; as `SnapshotPath.path`. Empty: all.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub paths: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// What is in git directories, too.
+    #[prost(bool, tag = "3")]
+    pub git: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSnapshotPathsResponse {
+    /// Some of them, at most 1 MiB.
+    #[prost(message, repeated, tag = "1")]
+    pub paths: ::prost::alloc::vec::Vec<SnapshotPath>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiffSnapshotsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub old: ::core::option::Option<SnapshotSelector>,
+    /// Unset: the present, which is kept in a snapshot for it.
+    #[prost(message, optional, tag = "2")]
+    pub new: ::core::option::Option<SnapshotSelector>,
+    /// Only these, and what is beneath; as `SnapshotPath.path`. Empty: all.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub paths: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// What is in git directories, too.
+    #[prost(bool, tag = "4")]
+    pub git: bool,
+    /// Count lines of text files.
+    #[prost(bool, tag = "5")]
+    pub count_lines: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DiffSnapshotsResponse {
+    #[prost(oneof = "diff_snapshots_response::Event", tags = "1, 2, 3")]
+    pub event: ::core::option::Option<diff_snapshots_response::Event>,
+}
+/// Nested message and enum types in `DiffSnapshotsResponse`.
+pub mod diff_snapshots_response {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        #[prost(message, tag = "1")]
+        Started(super::DiffStarted),
+        #[prost(message, tag = "2")]
+        Changes(super::PathChanges),
+        #[prost(message, tag = "3")]
+        Summary(super::DiffSummary),
+    }
+}
+/// What is compared.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiffStarted {
+    #[prost(message, optional, tag = "1")]
+    pub old: ::core::option::Option<Snapshot>,
+    #[prost(message, optional, tag = "2")]
+    pub new: ::core::option::Option<Snapshot>,
+}
+/// Some changes, at most 1 MiB; in order of the paths' bytes.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PathChanges {
+    #[prost(message, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<PathChange>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PathChange {
+    /// As `SnapshotPath.path`.
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    #[prost(enumeration = "ChangeKind", tag = "2")]
+    pub kind: i32,
+    /// Of what was renamed; empty otherwise.
+    #[prost(bytes = "vec", tag = "3")]
+    pub old_path: ::prost::alloc::vec::Vec<u8>,
+    /// As `st_mode`; 0 where there was nothing, or is nothing.
+    #[prost(uint32, tag = "4")]
+    pub old_mode: u32,
+    #[prost(uint32, tag = "5")]
+    pub new_mode: u32,
+    /// Bytes.
+    #[prost(uint64, tag = "6")]
+    pub old_size: u64,
+    #[prost(uint64, tag = "7")]
+    pub new_size: u64,
+    /// Lines; unset where they were not counted, or it is not text.
+    #[prost(uint64, optional, tag = "8")]
+    pub insertions: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "9")]
+    pub deletions: ::core::option::Option<u64>,
+}
+/// What is different in sum.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DiffSummary {
+    /// Changes listed.
+    #[prost(uint64, tag = "1")]
+    pub changes: u64,
+    #[prost(message, optional, tag = "2")]
+    pub old: ::core::option::Option<GitState>,
+    #[prost(message, optional, tag = "3")]
+    pub new: ::core::option::Option<GitState>,
+    /// In order of their names.
+    #[prost(message, repeated, tag = "4")]
+    pub refs: ::prost::alloc::vec::Vec<RefChange>,
+    /// Refs that changed beyond those listed.
+    #[prost(uint64, tag = "5")]
+    pub refs_left_out: u64,
+    /// The refs could not be read from the snapshots (reftable).
+    #[prost(bool, tag = "6")]
+    pub refs_unknown: bool,
+    #[prost(bool, tag = "7")]
+    pub index_changed: bool,
+}
+/// What git would say of a repository.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GitState {
+    /// Short name; empty if none was checked out.
+    #[prost(string, tag = "1")]
+    pub branch: ::prost::alloc::string::String,
+    /// Hexadecimal; empty if there was no commit.
+    #[prost(string, tag = "2")]
+    pub head: ::prost::alloc::string::String,
+    /// Unset: unknown.
+    #[prost(uint32, optional, tag = "3")]
+    pub stashes: ::core::option::Option<u32>,
+    /// What was in progress: "merge", "rebase", "cherry-pick", "revert", "bisect",
+    /// "am"; empty: nothing.
+    #[prost(string, tag = "4")]
+    pub operation: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefChange {
+    /// For instance "refs/heads/main".
+    #[prost(bytes = "vec", tag = "1")]
+    pub name: ::prost::alloc::vec::Vec<u8>,
+    /// Hexadecimal, or "ref: NAME"; empty where there was nothing, or is nothing.
+    #[prost(string, tag = "2")]
+    pub old: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub new: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RestoreRequest {
+    /// What; with `all` set its `repo` is empty and its `at` is set.
+    #[prost(message, optional, tag = "1")]
+    pub snapshot: ::core::option::Option<SnapshotSelector>,
+    /// Every registered repository.
+    #[prost(bool, tag = "2")]
+    pub all: bool,
+    /// Absolute; a directory that is absent or empty. Empty: where it was.
+    #[prost(bytes = "vec", tag = "3")]
+    pub to: ::prost::alloc::vec::Vec<u8>,
+    /// Only these, and what is beneath; relative to the repository's top. Empty:
+    /// all.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub paths: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Even over changes that are in no commit; a snapshot keeps them.
+    #[prost(bool, tag = "5")]
+    pub force: bool,
+    /// Say what would change, and change nothing.
+    #[prost(bool, tag = "6")]
+    pub dry_run: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RestoreResponse {
+    #[prost(string, tag = "1")]
+    pub repo_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub repo_name: ::prost::alloc::string::String,
+    /// Repositories that this answer is about.
+    #[prost(uint32, tag = "3")]
+    pub total: u32,
+    /// `done` and `failed` are the last about a repository.
+    #[prost(oneof = "restore_response::Event", tags = "4, 5, 6, 7, 8")]
+    pub event: ::core::option::Option<restore_response::Event>,
+}
+/// Nested message and enum types in `RestoreResponse`.
+pub mod restore_response {
+    /// `done` and `failed` are the last about a repository.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        #[prost(message, tag = "4")]
+        Started(super::RestoreStarted),
+        #[prost(message, tag = "5")]
+        Progress(super::RestoreProgress),
+        /// In a dry run: what restoring would change.
+        #[prost(message, tag = "6")]
+        Changes(super::PathChanges),
+        #[prost(message, tag = "7")]
+        Done(super::RestoreDone),
+        /// Only with `all`; else the call fails.
+        #[prost(message, tag = "8")]
+        Failed(super::RepoFailure),
+    }
+}
+/// What is going to be restored, and where.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RestoreStarted {
+    #[prost(message, optional, tag = "1")]
+    pub snapshot: ::core::option::Option<Snapshot>,
+    /// Absolute.
+    #[prost(bytes = "vec", tag = "2")]
+    pub target: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RestoreProgress {
+    #[prost(enumeration = "RestorePhase", tag = "1")]
+    pub phase: i32,
+    /// Bytes.
+    #[prost(uint64, tag = "2")]
+    pub done_bytes: u64,
+    /// 0: unknown.
+    #[prost(uint64, tag = "3")]
+    pub total_bytes: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RestoreDone {
+    #[prost(message, optional, tag = "1")]
+    pub snapshot: ::core::option::Option<Snapshot>,
+    /// What stood there before; unset if nothing did.
+    #[prost(message, optional, tag = "2")]
+    pub present: ::core::option::Option<Snapshot>,
+    /// Absolute; what was restored, the repository first.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    #[prost(uint64, tag = "4")]
+    pub files: u64,
+    #[prost(uint64, tag = "5")]
+    pub bytes: u64,
+    /// Absolute; what was put aside because no snapshot has it whole.
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub kept: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Things worth knowing that did not stop it.
+    #[prost(string, repeated, tag = "7")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Nothing was changed.
+    #[prost(bool, tag = "8")]
+    pub dry_run: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyStoreRequest {
+    /// Read the contents of all that is stored, too.
+    #[prost(bool, tag = "1")]
+    pub read_data: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyStoreResponse {
+    #[prost(oneof = "verify_store_response::Event", tags = "1, 2, 3")]
+    pub event: ::core::option::Option<verify_store_response::Event>,
+}
+/// Nested message and enum types in `VerifyStoreResponse`.
+pub mod verify_store_response {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Event {
+        #[prost(message, tag = "1")]
+        Progress(super::StoreProgress),
+        #[prost(message, tag = "2")]
+        Finding(super::StoreFinding),
+        #[prost(message, tag = "3")]
+        Summary(super::VerifySummary),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoreProgress {
+    #[prost(uint64, tag = "1")]
+    pub done: u64,
+    /// 0: unknown.
+    #[prost(uint64, tag = "2")]
+    pub total: u64,
+}
+/// Something that is wrong with the store.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoreFinding {
+    #[prost(string, tag = "1")]
+    pub message: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifySummary {
+    /// Snapshots that were followed to their last piece.
+    #[prost(uint64, tag = "1")]
+    pub snapshots: u64,
+    #[prost(uint64, tag = "2")]
+    pub findings: u64,
+    #[prost(bool, tag = "3")]
+    pub read_data: bool,
+    /// Snapshots that the ledger's list lacked and has now.
+    #[prost(uint64, tag = "4")]
+    pub listed: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoreStatsRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoreStatsResponse {
+    /// Copies of the ledger among them.
+    #[prost(uint64, tag = "1")]
+    pub snapshots: u64,
+    /// Repositories that have snapshots.
+    #[prost(uint64, tag = "2")]
+    pub repos: u64,
+    /// Bytes on disk.
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
+    /// Of those, what waits to be removed for good.
+    #[prost(uint64, tag = "4")]
+    pub marked_bytes: u64,
+    /// Pieces of files and directories.
+    #[prost(uint64, tag = "5")]
+    pub blobs: u64,
+    /// Files that hold them.
+    #[prost(uint64, tag = "6")]
+    pub packs: u64,
+    #[prost(uint64, tag = "7")]
+    pub index_files: u64,
+    /// Bytes that the store may have; 0: as many as there are.
+    #[prost(uint64, tag = "8")]
+    pub quota_bytes: u64,
+    #[prost(bytes = "vec", tag = "9")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PruneStoreRequest {
+    /// Say what would be forgotten, and forget nothing.
+    #[prost(bool, tag = "1")]
+    pub dry_run: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PruneStoreResponse {
+    #[prost(oneof = "prune_store_response::Event", tags = "1, 2, 3")]
+    pub event: ::core::option::Option<prune_store_response::Event>,
+}
+/// Nested message and enum types in `PruneStoreResponse`.
+pub mod prune_store_response {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        #[prost(message, tag = "1")]
+        Progress(super::StoreProgress),
+        #[prost(message, tag = "2")]
+        Forgotten(super::SnapshotsForgotten),
+        #[prost(message, tag = "3")]
+        Summary(super::PruneSummary),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SnapshotsForgotten {
+    /// Some of them, at most 1,000.
+    #[prost(message, repeated, tag = "1")]
+    pub snapshots: ::prost::alloc::vec::Vec<Snapshot>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PruneSummary {
+    #[prost(uint64, tag = "1")]
+    pub kept: u64,
+    #[prost(uint64, tag = "2")]
+    pub forgotten: u64,
+    /// Bytes that nothing needs any more, and that a later call removes.
+    #[prost(uint64, tag = "3")]
+    pub marked_bytes: u64,
+    #[prost(uint64, tag = "4")]
+    pub removed_bytes: u64,
+    /// Bytes that were written anew.
+    #[prost(uint64, tag = "5")]
+    pub repacked_bytes: u64,
+    #[prost(bool, tag = "6")]
+    pub dry_run: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SyncDatabaseRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SyncDatabaseResponse {
+    #[prost(message, optional, tag = "1")]
+    pub snapshot: ::core::option::Option<Snapshot>,
+    /// Number of the last event in it.
+    #[prost(uint64, tag = "2")]
+    pub seq: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StorePathRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StorePathResponse {
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub password_file: ::prost::alloc::vec::Vec<u8>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HandshakeRequest {
     /// For instance "0.1.0".
@@ -462,6 +1057,9 @@ pub struct StatusResponse {
     /// Directory of the home's configuration.
     #[prost(bytes = "vec", tag = "10")]
     pub config_dir: ::prost::alloc::vec::Vec<u8>,
+    /// Repositories whose snapshot is being taken, or waits for its turn.
+    #[prost(uint32, tag = "11")]
+    pub snapshots_waiting: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReloadRequest {}
@@ -856,6 +1454,16 @@ pub enum EventKind {
     Unjudged = 29,
     /// A commit without a verdict was judged afterwards.
     LateVerdict = 30,
+    /// A snapshot was taken.
+    Snapshot = 31,
+    /// Snapshots were forgotten: the retention ladder did not keep them.
+    SnapshotsForgotten = 32,
+    /// A repository, or paths of it, were restored from a snapshot.
+    Restored = 33,
+    /// A copy of the ledger was put into the store.
+    DatabaseSynced = 34,
+    /// What no snapshot needs was removed from the store.
+    StorePruned = 35,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -882,6 +1490,11 @@ impl EventKind {
             Self::HeadMoved => "EVENT_KIND_HEAD_MOVED",
             Self::Unjudged => "EVENT_KIND_UNJUDGED",
             Self::LateVerdict => "EVENT_KIND_LATE_VERDICT",
+            Self::Snapshot => "EVENT_KIND_SNAPSHOT",
+            Self::SnapshotsForgotten => "EVENT_KIND_SNAPSHOTS_FORGOTTEN",
+            Self::Restored => "EVENT_KIND_RESTORED",
+            Self::DatabaseSynced => "EVENT_KIND_DATABASE_SYNCED",
+            Self::StorePruned => "EVENT_KIND_STORE_PRUNED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -905,6 +1518,166 @@ impl EventKind {
             "EVENT_KIND_HEAD_MOVED" => Some(Self::HeadMoved),
             "EVENT_KIND_UNJUDGED" => Some(Self::Unjudged),
             "EVENT_KIND_LATE_VERDICT" => Some(Self::LateVerdict),
+            "EVENT_KIND_SNAPSHOT" => Some(Self::Snapshot),
+            "EVENT_KIND_SNAPSHOTS_FORGOTTEN" => Some(Self::SnapshotsForgotten),
+            "EVENT_KIND_RESTORED" => Some(Self::Restored),
+            "EVENT_KIND_DATABASE_SYNCED" => Some(Self::DatabaseSynced),
+            "EVENT_KIND_STORE_PRUNED" => Some(Self::StorePruned),
+            _ => None,
+        }
+    }
+}
+/// How faithful a snapshot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SnapshotStatus {
+    Unspecified = 0,
+    /// Everything, as it was at one moment.
+    Complete = 1,
+    /// Something could not be read.
+    Partial = 2,
+    /// Something changed while it was read, again and again.
+    Torn = 3,
+}
+impl SnapshotStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SNAPSHOT_STATUS_UNSPECIFIED",
+            Self::Complete => "SNAPSHOT_STATUS_COMPLETE",
+            Self::Partial => "SNAPSHOT_STATUS_PARTIAL",
+            Self::Torn => "SNAPSHOT_STATUS_TORN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SNAPSHOT_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "SNAPSHOT_STATUS_COMPLETE" => Some(Self::Complete),
+            "SNAPSHOT_STATUS_PARTIAL" => Some(Self::Partial),
+            "SNAPSHOT_STATUS_TORN" => Some(Self::Torn),
+            _ => None,
+        }
+    }
+}
+/// What kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FileKind {
+    Unspecified = 0,
+    File = 1,
+    Directory = 2,
+    Link = 3,
+    /// A FIFO, socket or device.
+    Special = 4,
+}
+impl FileKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FILE_KIND_UNSPECIFIED",
+            Self::File => "FILE_KIND_FILE",
+            Self::Directory => "FILE_KIND_DIRECTORY",
+            Self::Link => "FILE_KIND_LINK",
+            Self::Special => "FILE_KIND_SPECIAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FILE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "FILE_KIND_FILE" => Some(Self::File),
+            "FILE_KIND_DIRECTORY" => Some(Self::Directory),
+            "FILE_KIND_LINK" => Some(Self::Link),
+            "FILE_KIND_SPECIAL" => Some(Self::Special),
+            _ => None,
+        }
+    }
+}
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ChangeKind {
+    Unspecified = 0,
+    Added = 1,
+    Deleted = 2,
+    /// Another content, of the same kind.
+    Modified = 3,
+    /// A file became a link, and so on.
+    TypeChanged = 4,
+    /// The same content with another mode.
+    ModeChanged = 5,
+    /// The same content under another path.
+    Renamed = 6,
+}
+impl ChangeKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CHANGE_KIND_UNSPECIFIED",
+            Self::Added => "CHANGE_KIND_ADDED",
+            Self::Deleted => "CHANGE_KIND_DELETED",
+            Self::Modified => "CHANGE_KIND_MODIFIED",
+            Self::TypeChanged => "CHANGE_KIND_TYPE_CHANGED",
+            Self::ModeChanged => "CHANGE_KIND_MODE_CHANGED",
+            Self::Renamed => "CHANGE_KIND_RENAMED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHANGE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "CHANGE_KIND_ADDED" => Some(Self::Added),
+            "CHANGE_KIND_DELETED" => Some(Self::Deleted),
+            "CHANGE_KIND_MODIFIED" => Some(Self::Modified),
+            "CHANGE_KIND_TYPE_CHANGED" => Some(Self::TypeChanged),
+            "CHANGE_KIND_MODE_CHANGED" => Some(Self::ModeChanged),
+            "CHANGE_KIND_RENAMED" => Some(Self::Renamed),
+            _ => None,
+        }
+    }
+}
+/// What a restore is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RestorePhase {
+    Unspecified = 0,
+    /// Keeping the present in a snapshot.
+    Keeping = 1,
+    /// Writing beside.
+    Writing = 2,
+    /// Comparing what was written with the snapshot.
+    Verifying = 3,
+}
+impl RestorePhase {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RESTORE_PHASE_UNSPECIFIED",
+            Self::Keeping => "RESTORE_PHASE_KEEPING",
+            Self::Writing => "RESTORE_PHASE_WRITING",
+            Self::Verifying => "RESTORE_PHASE_VERIFYING",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RESTORE_PHASE_UNSPECIFIED" => Some(Self::Unspecified),
+            "RESTORE_PHASE_KEEPING" => Some(Self::Keeping),
+            "RESTORE_PHASE_WRITING" => Some(Self::Writing),
+            "RESTORE_PHASE_VERIFYING" => Some(Self::Verifying),
             _ => None,
         }
     }
@@ -946,6 +1719,30 @@ pub enum ErrorReason {
     Git = 15,
     /// A fault of the governor's own: its log tells.
     Internal = 16,
+    /// No snapshot answers to the selector; metadata `snapshot`, or `at`, and
+    /// `repo` where one was named.
+    SnapshotNotFound = 17,
+    /// More than one snapshot's id begins so; metadata `snapshot`.
+    SnapshotAmbiguous = 18,
+    /// The snapshot does not have this path; metadata `path`.
+    PathNotInSnapshot = 19,
+    /// Somebody else prunes the store, or uses it while it is to be pruned; try
+    /// again.
+    StoreBusy = 20,
+    /// The store of snapshots can't be used; metadata `path`.
+    StoreUnavailable = 21,
+    /// What a restore would replace has changes that are in no commit; metadata
+    /// `path`.
+    DirtyTarget = 22,
+    /// Nothing can be restored to this place: it is a link, in another
+    /// repository's git directory, not empty, …; metadata `path`.
+    BadTarget = 23,
+    /// The first snapshot would read more than the settings allow; metadata
+    /// `bytes` and `limit`.
+    TooLarge = 24,
+    /// What was restored is not what the snapshot has; metadata `path`, the first
+    /// that differs. What stood there before stands there again.
+    NotRestored = 25,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -971,6 +1768,15 @@ impl ErrorReason {
             Self::Io => "ERROR_REASON_IO",
             Self::Git => "ERROR_REASON_GIT",
             Self::Internal => "ERROR_REASON_INTERNAL",
+            Self::SnapshotNotFound => "ERROR_REASON_SNAPSHOT_NOT_FOUND",
+            Self::SnapshotAmbiguous => "ERROR_REASON_SNAPSHOT_AMBIGUOUS",
+            Self::PathNotInSnapshot => "ERROR_REASON_PATH_NOT_IN_SNAPSHOT",
+            Self::StoreBusy => "ERROR_REASON_STORE_BUSY",
+            Self::StoreUnavailable => "ERROR_REASON_STORE_UNAVAILABLE",
+            Self::DirtyTarget => "ERROR_REASON_DIRTY_TARGET",
+            Self::BadTarget => "ERROR_REASON_BAD_TARGET",
+            Self::TooLarge => "ERROR_REASON_TOO_LARGE",
+            Self::NotRestored => "ERROR_REASON_NOT_RESTORED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -993,6 +1799,15 @@ impl ErrorReason {
             "ERROR_REASON_IO" => Some(Self::Io),
             "ERROR_REASON_GIT" => Some(Self::Git),
             "ERROR_REASON_INTERNAL" => Some(Self::Internal),
+            "ERROR_REASON_SNAPSHOT_NOT_FOUND" => Some(Self::SnapshotNotFound),
+            "ERROR_REASON_SNAPSHOT_AMBIGUOUS" => Some(Self::SnapshotAmbiguous),
+            "ERROR_REASON_PATH_NOT_IN_SNAPSHOT" => Some(Self::PathNotInSnapshot),
+            "ERROR_REASON_STORE_BUSY" => Some(Self::StoreBusy),
+            "ERROR_REASON_STORE_UNAVAILABLE" => Some(Self::StoreUnavailable),
+            "ERROR_REASON_DIRTY_TARGET" => Some(Self::DirtyTarget),
+            "ERROR_REASON_BAD_TARGET" => Some(Self::BadTarget),
+            "ERROR_REASON_TOO_LARGE" => Some(Self::TooLarge),
+            "ERROR_REASON_NOT_RESTORED" => Some(Self::NotRestored),
             _ => None,
         }
     }
@@ -2542,6 +3357,1165 @@ pub mod issue_event_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "kanban.v1.IssueEvent";
     impl<T> tonic::server::NamedService for IssueEventServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod probe_sync_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What repositories were like: exact states, kept in one store.
+    ///
+    /// A failure of one repository among several is told in its own message, and the
+    /// rest go on. Errors of every call: UNAVAILABLE / STORE_UNAVAILABLE,
+    /// UNAVAILABLE / STORE_BUSY, RESOURCE_EXHAUSTED / DISK_FULL.
+    #[derive(Debug, Clone)]
+    pub struct ProbeSyncClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> ProbeSyncClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ProbeSyncClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ProbeSyncClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Takes snapshots now, several repositories at once; what has not changed
+        /// since its last snapshot gets no new one. A caller that leaves ends nothing.
+        /// NOT_FOUND / REPO_NOT_FOUND. In a repository's own message: TOO_LARGE,
+        /// PATH_NOT_FOUND, NOT_A_REPOSITORY, GIT, IO, DISK_FULL, STORE_BUSY.
+        pub async fn sync_repo(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SyncRepoRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::SyncRepoResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.ProbeSync/SyncRepo",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.ProbeSync", "SyncRepo"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Snapshots, newest first. NOT_FOUND / REPO_NOT_FOUND.
+        pub async fn list_snapshots(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSnapshotsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ListSnapshotsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.ProbeSync/ListSnapshots",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.ProbeSync", "ListSnapshots"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// All that is known of one snapshot but its content.
+        /// NOT_FOUND / SNAPSHOT_NOT_FOUND, INVALID_ARGUMENT / SNAPSHOT_AMBIGUOUS.
+        pub async fn get_snapshot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSnapshotRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSnapshotResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.ProbeSync/GetSnapshot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.ProbeSync", "GetSnapshot"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What is in a snapshot, in order of the paths' bytes.
+        /// NOT_FOUND / SNAPSHOT_NOT_FOUND, INVALID_ARGUMENT / SNAPSHOT_AMBIGUOUS,
+        /// NOT_FOUND / PATH_NOT_IN_SNAPSHOT.
+        pub async fn list_snapshot_paths(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSnapshotPathsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ListSnapshotPathsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.ProbeSync/ListSnapshotPaths",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.ProbeSync", "ListSnapshotPaths"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// What is different between two states of a repository. The first message
+        /// says which, the last one sums up.
+        /// NOT_FOUND / SNAPSHOT_NOT_FOUND, INVALID_ARGUMENT / SNAPSHOT_AMBIGUOUS.
+        pub async fn diff_snapshots(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DiffSnapshotsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::DiffSnapshotsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.ProbeSync/DiffSnapshots",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.ProbeSync", "DiffSnapshots"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Brings back what a snapshot has. What stands there is kept in a snapshot
+        /// first; the new is written beside, compared with the snapshot and swapped
+        /// in, so that at every moment one of the two is there whole.
+        /// NOT_FOUND / SNAPSHOT_NOT_FOUND, INVALID_ARGUMENT / SNAPSHOT_AMBIGUOUS,
+        /// NOT_FOUND / PATH_NOT_IN_SNAPSHOT, FAILED_PRECONDITION / DIRTY_TARGET,
+        /// FAILED_PRECONDITION / BAD_TARGET, FAILED_PRECONDITION / NOT_RESTORED.
+        pub async fn restore(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RestoreRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::RestoreResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.ProbeSync/Restore",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.ProbeSync", "Restore"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Whether everything that snapshots need is in the store. Snapshots that the
+        /// ledger's list lacks are added to it.
+        pub async fn verify_store(
+            &mut self,
+            request: impl tonic::IntoRequest<super::VerifyStoreRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::VerifyStoreResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.ProbeSync/VerifyStore",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.ProbeSync", "VerifyStore"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// How large the store is.
+        pub async fn store_stats(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StoreStatsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StoreStatsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.ProbeSync/StoreStats",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.ProbeSync", "StoreStats"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Forgets the snapshots that the retention ladder doesn't keep, and removes
+        /// what no snapshot needs, in two phases: what is found to be unneeded is
+        /// marked, and goes at a later call.
+        pub async fn prune_store(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PruneStoreRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::PruneStoreResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.ProbeSync/PruneStore",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.ProbeSync", "PruneStore"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Puts a copy of the ledger into the store.
+        pub async fn sync_database(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SyncDatabaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SyncDatabaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.ProbeSync/SyncDatabase",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.ProbeSync", "SyncDatabase"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What to give stock restic: `restic -r PATH --password-file PASSWORD_FILE`;
+        /// reading only, while the governor runs.
+        pub async fn store_path(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StorePathRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StorePathResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.ProbeSync/StorePath",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.ProbeSync", "StorePath"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "governor")]
+pub mod probe_sync_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ProbeSyncServer.
+    #[async_trait]
+    pub trait ProbeSync: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the SyncRepo method.
+        type SyncRepoStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::SyncRepoResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Takes snapshots now, several repositories at once; what has not changed
+        /// since its last snapshot gets no new one. A caller that leaves ends nothing.
+        /// NOT_FOUND / REPO_NOT_FOUND. In a repository's own message: TOO_LARGE,
+        /// PATH_NOT_FOUND, NOT_A_REPOSITORY, GIT, IO, DISK_FULL, STORE_BUSY.
+        async fn sync_repo(
+            &self,
+            request: tonic::Request<super::SyncRepoRequest>,
+        ) -> std::result::Result<tonic::Response<Self::SyncRepoStream>, tonic::Status>;
+        /// Server streaming response type for the ListSnapshots method.
+        type ListSnapshotsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ListSnapshotsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Snapshots, newest first. NOT_FOUND / REPO_NOT_FOUND.
+        async fn list_snapshots(
+            &self,
+            request: tonic::Request<super::ListSnapshotsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ListSnapshotsStream>,
+            tonic::Status,
+        >;
+        /// All that is known of one snapshot but its content.
+        /// NOT_FOUND / SNAPSHOT_NOT_FOUND, INVALID_ARGUMENT / SNAPSHOT_AMBIGUOUS.
+        async fn get_snapshot(
+            &self,
+            request: tonic::Request<super::GetSnapshotRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSnapshotResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the ListSnapshotPaths method.
+        type ListSnapshotPathsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<
+                    super::ListSnapshotPathsResponse,
+                    tonic::Status,
+                >,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What is in a snapshot, in order of the paths' bytes.
+        /// NOT_FOUND / SNAPSHOT_NOT_FOUND, INVALID_ARGUMENT / SNAPSHOT_AMBIGUOUS,
+        /// NOT_FOUND / PATH_NOT_IN_SNAPSHOT.
+        async fn list_snapshot_paths(
+            &self,
+            request: tonic::Request<super::ListSnapshotPathsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ListSnapshotPathsStream>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the DiffSnapshots method.
+        type DiffSnapshotsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::DiffSnapshotsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What is different between two states of a repository. The first message
+        /// says which, the last one sums up.
+        /// NOT_FOUND / SNAPSHOT_NOT_FOUND, INVALID_ARGUMENT / SNAPSHOT_AMBIGUOUS.
+        async fn diff_snapshots(
+            &self,
+            request: tonic::Request<super::DiffSnapshotsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::DiffSnapshotsStream>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the Restore method.
+        type RestoreStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::RestoreResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Brings back what a snapshot has. What stands there is kept in a snapshot
+        /// first; the new is written beside, compared with the snapshot and swapped
+        /// in, so that at every moment one of the two is there whole.
+        /// NOT_FOUND / SNAPSHOT_NOT_FOUND, INVALID_ARGUMENT / SNAPSHOT_AMBIGUOUS,
+        /// NOT_FOUND / PATH_NOT_IN_SNAPSHOT, FAILED_PRECONDITION / DIRTY_TARGET,
+        /// FAILED_PRECONDITION / BAD_TARGET, FAILED_PRECONDITION / NOT_RESTORED.
+        async fn restore(
+            &self,
+            request: tonic::Request<super::RestoreRequest>,
+        ) -> std::result::Result<tonic::Response<Self::RestoreStream>, tonic::Status>;
+        /// Server streaming response type for the VerifyStore method.
+        type VerifyStoreStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::VerifyStoreResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Whether everything that snapshots need is in the store. Snapshots that the
+        /// ledger's list lacks are added to it.
+        async fn verify_store(
+            &self,
+            request: tonic::Request<super::VerifyStoreRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::VerifyStoreStream>,
+            tonic::Status,
+        >;
+        /// How large the store is.
+        async fn store_stats(
+            &self,
+            request: tonic::Request<super::StoreStatsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StoreStatsResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the PruneStore method.
+        type PruneStoreStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::PruneStoreResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Forgets the snapshots that the retention ladder doesn't keep, and removes
+        /// what no snapshot needs, in two phases: what is found to be unneeded is
+        /// marked, and goes at a later call.
+        async fn prune_store(
+            &self,
+            request: tonic::Request<super::PruneStoreRequest>,
+        ) -> std::result::Result<tonic::Response<Self::PruneStoreStream>, tonic::Status>;
+        /// Puts a copy of the ledger into the store.
+        async fn sync_database(
+            &self,
+            request: tonic::Request<super::SyncDatabaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SyncDatabaseResponse>,
+            tonic::Status,
+        >;
+        /// What to give stock restic: `restic -r PATH --password-file PASSWORD_FILE`;
+        /// reading only, while the governor runs.
+        async fn store_path(
+            &self,
+            request: tonic::Request<super::StorePathRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StorePathResponse>,
+            tonic::Status,
+        >;
+    }
+    /// What repositories were like: exact states, kept in one store.
+    ///
+    /// A failure of one repository among several is told in its own message, and the
+    /// rest go on. Errors of every call: UNAVAILABLE / STORE_UNAVAILABLE,
+    /// UNAVAILABLE / STORE_BUSY, RESOURCE_EXHAUSTED / DISK_FULL.
+    #[derive(Debug)]
+    pub struct ProbeSyncServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ProbeSyncServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ProbeSyncServer<T>
+    where
+        T: ProbeSync,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/kanban.v1.ProbeSync/SyncRepo" => {
+                    #[allow(non_camel_case_types)]
+                    struct SyncRepoSvc<T: ProbeSync>(pub Arc<T>);
+                    impl<
+                        T: ProbeSync,
+                    > tonic::server::ServerStreamingService<super::SyncRepoRequest>
+                    for SyncRepoSvc<T> {
+                        type Response = super::SyncRepoResponse;
+                        type ResponseStream = T::SyncRepoStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SyncRepoRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProbeSync>::sync_repo(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SyncRepoSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.ProbeSync/ListSnapshots" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSnapshotsSvc<T: ProbeSync>(pub Arc<T>);
+                    impl<
+                        T: ProbeSync,
+                    > tonic::server::ServerStreamingService<super::ListSnapshotsRequest>
+                    for ListSnapshotsSvc<T> {
+                        type Response = super::ListSnapshotsResponse;
+                        type ResponseStream = T::ListSnapshotsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSnapshotsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProbeSync>::list_snapshots(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSnapshotsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.ProbeSync/GetSnapshot" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetSnapshotSvc<T: ProbeSync>(pub Arc<T>);
+                    impl<
+                        T: ProbeSync,
+                    > tonic::server::UnaryService<super::GetSnapshotRequest>
+                    for GetSnapshotSvc<T> {
+                        type Response = super::GetSnapshotResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetSnapshotRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProbeSync>::get_snapshot(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetSnapshotSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.ProbeSync/ListSnapshotPaths" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSnapshotPathsSvc<T: ProbeSync>(pub Arc<T>);
+                    impl<
+                        T: ProbeSync,
+                    > tonic::server::ServerStreamingService<
+                        super::ListSnapshotPathsRequest,
+                    > for ListSnapshotPathsSvc<T> {
+                        type Response = super::ListSnapshotPathsResponse;
+                        type ResponseStream = T::ListSnapshotPathsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSnapshotPathsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProbeSync>::list_snapshot_paths(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSnapshotPathsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.ProbeSync/DiffSnapshots" => {
+                    #[allow(non_camel_case_types)]
+                    struct DiffSnapshotsSvc<T: ProbeSync>(pub Arc<T>);
+                    impl<
+                        T: ProbeSync,
+                    > tonic::server::ServerStreamingService<super::DiffSnapshotsRequest>
+                    for DiffSnapshotsSvc<T> {
+                        type Response = super::DiffSnapshotsResponse;
+                        type ResponseStream = T::DiffSnapshotsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DiffSnapshotsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProbeSync>::diff_snapshots(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DiffSnapshotsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.ProbeSync/Restore" => {
+                    #[allow(non_camel_case_types)]
+                    struct RestoreSvc<T: ProbeSync>(pub Arc<T>);
+                    impl<
+                        T: ProbeSync,
+                    > tonic::server::ServerStreamingService<super::RestoreRequest>
+                    for RestoreSvc<T> {
+                        type Response = super::RestoreResponse;
+                        type ResponseStream = T::RestoreStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RestoreRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProbeSync>::restore(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RestoreSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.ProbeSync/VerifyStore" => {
+                    #[allow(non_camel_case_types)]
+                    struct VerifyStoreSvc<T: ProbeSync>(pub Arc<T>);
+                    impl<
+                        T: ProbeSync,
+                    > tonic::server::ServerStreamingService<super::VerifyStoreRequest>
+                    for VerifyStoreSvc<T> {
+                        type Response = super::VerifyStoreResponse;
+                        type ResponseStream = T::VerifyStoreStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::VerifyStoreRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProbeSync>::verify_store(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = VerifyStoreSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.ProbeSync/StoreStats" => {
+                    #[allow(non_camel_case_types)]
+                    struct StoreStatsSvc<T: ProbeSync>(pub Arc<T>);
+                    impl<
+                        T: ProbeSync,
+                    > tonic::server::UnaryService<super::StoreStatsRequest>
+                    for StoreStatsSvc<T> {
+                        type Response = super::StoreStatsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StoreStatsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProbeSync>::store_stats(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StoreStatsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.ProbeSync/PruneStore" => {
+                    #[allow(non_camel_case_types)]
+                    struct PruneStoreSvc<T: ProbeSync>(pub Arc<T>);
+                    impl<
+                        T: ProbeSync,
+                    > tonic::server::ServerStreamingService<super::PruneStoreRequest>
+                    for PruneStoreSvc<T> {
+                        type Response = super::PruneStoreResponse;
+                        type ResponseStream = T::PruneStoreStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PruneStoreRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProbeSync>::prune_store(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PruneStoreSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.ProbeSync/SyncDatabase" => {
+                    #[allow(non_camel_case_types)]
+                    struct SyncDatabaseSvc<T: ProbeSync>(pub Arc<T>);
+                    impl<
+                        T: ProbeSync,
+                    > tonic::server::UnaryService<super::SyncDatabaseRequest>
+                    for SyncDatabaseSvc<T> {
+                        type Response = super::SyncDatabaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SyncDatabaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProbeSync>::sync_database(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SyncDatabaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.ProbeSync/StorePath" => {
+                    #[allow(non_camel_case_types)]
+                    struct StorePathSvc<T: ProbeSync>(pub Arc<T>);
+                    impl<
+                        T: ProbeSync,
+                    > tonic::server::UnaryService<super::StorePathRequest>
+                    for StorePathSvc<T> {
+                        type Response = super::StorePathResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StorePathRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProbeSync>::store_path(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StorePathSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ProbeSyncServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "kanban.v1.ProbeSync";
+    impl<T> tonic::server::NamedService for ProbeSyncServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

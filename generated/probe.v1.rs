@@ -60,6 +60,153 @@ pub struct TrackSummary {
     #[prost(uint64, tag = "3")]
     pub warnings: u64,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotRequest {
+    /// As the governor knows the repository.
+    #[prost(string, tag = "1")]
+    pub repo_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub repo_name: ::prost::alloc::string::String,
+    /// Absolute path of the work tree, or of the bare repository.
+    #[prost(bytes = "vec", tag = "3")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    /// Why: a hook's name ("post-commit"), "manual", "up", "restore", "diff",
+    /// "watch".
+    #[prost(string, tag = "4")]
+    pub trigger: ::prost::alloc::string::String,
+    /// Keep `.env` files, although git ignores them.
+    #[prost(bool, tag = "5")]
+    pub env: bool,
+    /// Bytes that a first snapshot may read; 0: any number.
+    #[prost(uint64, tag = "6")]
+    pub limit_bytes: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotResponse {
+    #[prost(oneof = "snapshot_response::Event", tags = "1, 2")]
+    pub event: ::core::option::Option<snapshot_response::Event>,
+}
+/// Nested message and enum types in `SnapshotResponse`.
+pub mod snapshot_response {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Event {
+        #[prost(message, tag = "1")]
+        Progress(super::Progress),
+        #[prost(message, tag = "2")]
+        Taken(super::SnapshotTaken),
+    }
+}
+/// How far something has come.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Progress {
+    #[prost(uint64, tag = "1")]
+    pub files: u64,
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+    /// 0: unknown.
+    #[prost(uint64, tag = "3")]
+    pub total_bytes: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotTaken {
+    /// Hexadecimal, 64 digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Short name; empty if none was checked out.
+    #[prost(string, tag = "3")]
+    pub branch: ::prost::alloc::string::String,
+    /// Commit that HEAD led to, in hexadecimal; empty if there was none.
+    #[prost(string, tag = "4")]
+    pub head: ::prost::alloc::string::String,
+    #[prost(enumeration = "SnapshotStatus", tag = "5")]
+    pub status: i32,
+    /// Why it is not complete, a line each; the first few.
+    #[prost(string, repeated, tag = "6")]
+    pub reasons: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Absolute directories that it holds, the repository first.
+    #[prost(bytes = "vec", repeated, tag = "7")]
+    pub roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Files that were looked at, their bytes, and those the store grew by.
+    #[prost(uint64, tag = "8")]
+    pub files: u64,
+    #[prost(uint64, tag = "9")]
+    pub bytes: u64,
+    #[prost(uint64, tag = "10")]
+    pub added_bytes: u64,
+    /// Nothing has changed: this is the snapshot that was there.
+    #[prost(bool, tag = "11")]
+    pub unchanged: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RestoreRequest {
+    /// Whole id of the snapshot.
+    #[prost(string, tag = "1")]
+    pub snapshot_id: ::prost::alloc::string::String,
+    /// Where the repository belongs now; absolute.
+    #[prost(bytes = "vec", tag = "2")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    /// A directory that is absent or empty; absolute. Empty: where it belongs.
+    #[prost(bytes = "vec", tag = "3")]
+    pub to: ::prost::alloc::vec::Vec<u8>,
+    /// Only these, and what is beneath; relative to the repository's top. Empty:
+    /// all.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub paths: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Even over changes that are in no commit.
+    #[prost(bool, tag = "5")]
+    pub force: bool,
+    /// Whole id of a snapshot of what stands there; empty: there is none.
+    #[prost(string, tag = "6")]
+    pub present_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RestoreResponse {
+    #[prost(oneof = "restore_response::Event", tags = "1, 2")]
+    pub event: ::core::option::Option<restore_response::Event>,
+}
+/// Nested message and enum types in `RestoreResponse`.
+pub mod restore_response {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Event {
+        #[prost(message, tag = "1")]
+        Progress(super::Progress),
+        #[prost(message, tag = "2")]
+        Restored(super::Restored),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Restored {
+    /// Absolute; what was restored, the repository first.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    #[prost(uint64, tag = "2")]
+    pub files: u64,
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
+    /// Absolute; what was put aside because no snapshot has it whole.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub kept: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Things worth knowing that did not stop it.
+    #[prost(string, repeated, tag = "5")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SyncDatabaseRequest {
+    /// Absolute path of a copy of the ledger, which nobody writes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    /// Number of the last event in it.
+    #[prost(uint64, tag = "2")]
+    pub seq: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SyncDatabaseResponse {
+    /// Hexadecimal, 64 digits.
+    #[prost(string, tag = "1")]
+    pub snapshot_id: ::prost::alloc::string::String,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum RepoKind {
@@ -97,6 +244,41 @@ impl RepoKind {
             "REPO_KIND_LINKED" => Some(Self::Linked),
             "REPO_KIND_SUBMODULE" => Some(Self::Submodule),
             "REPO_KIND_NESTED" => Some(Self::Nested),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SnapshotStatus {
+    Unspecified = 0,
+    /// Everything, as it was at one moment.
+    Complete = 1,
+    /// Something could not be read.
+    Partial = 2,
+    /// Something changed while it was read, again and again.
+    Torn = 3,
+}
+impl SnapshotStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SNAPSHOT_STATUS_UNSPECIFIED",
+            Self::Complete => "SNAPSHOT_STATUS_COMPLETE",
+            Self::Partial => "SNAPSHOT_STATUS_PARTIAL",
+            Self::Torn => "SNAPSHOT_STATUS_TORN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SNAPSHOT_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "SNAPSHOT_STATUS_COMPLETE" => Some(Self::Complete),
+            "SNAPSHOT_STATUS_PARTIAL" => Some(Self::Partial),
+            "SNAPSHOT_STATUS_TORN" => Some(Self::Torn),
             _ => None,
         }
     }
@@ -205,6 +387,84 @@ pub mod probe_client {
             req.extensions_mut().insert(GrpcMethod::new("probe.v1.Probe", "Track"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Takes a snapshot of one repository; the last message is the result.
+        /// NOT_FOUND / PATH_NOT_FOUND, FAILED_PRECONDITION / NOT_A_REPOSITORY, GIT or
+        /// IO, FAILED_PRECONDITION / TOO_LARGE, RESOURCE_EXHAUSTED / DISK_FULL,
+        /// UNAVAILABLE / STORE_BUSY or STORE_UNAVAILABLE.
+        pub async fn snapshot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SnapshotRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::SnapshotResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/probe.v1.Probe/Snapshot");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("probe.v1.Probe", "Snapshot"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Writes what a snapshot has, and compares; the last message is the result.
+        /// NOT_FOUND / SNAPSHOT_NOT_FOUND or PATH_NOT_IN_SNAPSHOT,
+        /// FAILED_PRECONDITION / DIRTY_TARGET, BAD_TARGET, NOT_RESTORED or IO,
+        /// RESOURCE_EXHAUSTED / DISK_FULL, UNAVAILABLE / STORE_BUSY or
+        /// STORE_UNAVAILABLE.
+        pub async fn restore(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RestoreRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::RestoreResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/probe.v1.Probe/Restore");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("probe.v1.Probe", "Restore"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Puts a copy of the ledger into the store. NOT_FOUND / PATH_NOT_FOUND,
+        /// RESOURCE_EXHAUSTED / DISK_FULL, UNAVAILABLE / STORE_BUSY or
+        /// STORE_UNAVAILABLE.
+        pub async fn sync_database(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SyncDatabaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SyncDatabaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/probe.v1.Probe/SyncDatabase",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("probe.v1.Probe", "SyncDatabase"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -234,6 +494,45 @@ pub mod probe_server {
             &self,
             request: tonic::Request<super::TrackRequest>,
         ) -> std::result::Result<tonic::Response<Self::TrackStream>, tonic::Status>;
+        /// Server streaming response type for the Snapshot method.
+        type SnapshotStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::SnapshotResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Takes a snapshot of one repository; the last message is the result.
+        /// NOT_FOUND / PATH_NOT_FOUND, FAILED_PRECONDITION / NOT_A_REPOSITORY, GIT or
+        /// IO, FAILED_PRECONDITION / TOO_LARGE, RESOURCE_EXHAUSTED / DISK_FULL,
+        /// UNAVAILABLE / STORE_BUSY or STORE_UNAVAILABLE.
+        async fn snapshot(
+            &self,
+            request: tonic::Request<super::SnapshotRequest>,
+        ) -> std::result::Result<tonic::Response<Self::SnapshotStream>, tonic::Status>;
+        /// Server streaming response type for the Restore method.
+        type RestoreStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::RestoreResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Writes what a snapshot has, and compares; the last message is the result.
+        /// NOT_FOUND / SNAPSHOT_NOT_FOUND or PATH_NOT_IN_SNAPSHOT,
+        /// FAILED_PRECONDITION / DIRTY_TARGET, BAD_TARGET, NOT_RESTORED or IO,
+        /// RESOURCE_EXHAUSTED / DISK_FULL, UNAVAILABLE / STORE_BUSY or
+        /// STORE_UNAVAILABLE.
+        async fn restore(
+            &self,
+            request: tonic::Request<super::RestoreRequest>,
+        ) -> std::result::Result<tonic::Response<Self::RestoreStream>, tonic::Status>;
+        /// Puts a copy of the ledger into the store. NOT_FOUND / PATH_NOT_FOUND,
+        /// RESOURCE_EXHAUSTED / DISK_FULL, UNAVAILABLE / STORE_BUSY or
+        /// STORE_UNAVAILABLE.
+        async fn sync_database(
+            &self,
+            request: tonic::Request<super::SyncDatabaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SyncDatabaseResponse>,
+            tonic::Status,
+        >;
     }
     #[derive(Debug)]
     pub struct ProbeServer<T> {
@@ -353,6 +652,143 @@ pub mod probe_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/probe.v1.Probe/Snapshot" => {
+                    #[allow(non_camel_case_types)]
+                    struct SnapshotSvc<T: Probe>(pub Arc<T>);
+                    impl<
+                        T: Probe,
+                    > tonic::server::ServerStreamingService<super::SnapshotRequest>
+                    for SnapshotSvc<T> {
+                        type Response = super::SnapshotResponse;
+                        type ResponseStream = T::SnapshotStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SnapshotRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Probe>::snapshot(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SnapshotSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/probe.v1.Probe/Restore" => {
+                    #[allow(non_camel_case_types)]
+                    struct RestoreSvc<T: Probe>(pub Arc<T>);
+                    impl<
+                        T: Probe,
+                    > tonic::server::ServerStreamingService<super::RestoreRequest>
+                    for RestoreSvc<T> {
+                        type Response = super::RestoreResponse;
+                        type ResponseStream = T::RestoreStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RestoreRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Probe>::restore(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RestoreSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/probe.v1.Probe/SyncDatabase" => {
+                    #[allow(non_camel_case_types)]
+                    struct SyncDatabaseSvc<T: Probe>(pub Arc<T>);
+                    impl<
+                        T: Probe,
+                    > tonic::server::UnaryService<super::SyncDatabaseRequest>
+                    for SyncDatabaseSvc<T> {
+                        type Response = super::SyncDatabaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SyncDatabaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Probe>::sync_database(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SyncDatabaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

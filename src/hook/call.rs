@@ -28,6 +28,9 @@ const GIT_VARIABLES: [&str; 9] = [
     "GIT_NAMESPACE",
 ];
 
+/// How long git waits for what it only tells.
+const TELLING: Duration = Duration::from_millis(200);
+
 /// Why there is no verdict.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -88,7 +91,14 @@ pub(super) fn call(
         .enable_time()
         .build()
         .map_err(Failure::Runtime)?
-        .block_on(exchange(home, endpoint, kind, request))
+        .block_on(async {
+            let exchange = exchange(home, endpoint, kind, request);
+            if !kind.is_only_told() {
+                return exchange.await;
+            }
+            // A governor that is being started by then goes on without us.
+            tokio::time::timeout(TELLING, exchange).await.unwrap_or(Err(Failure::Late(TELLING)))
+        })
 }
 
 /// One call, and again where the connection breaks under it: a governor that

@@ -11,7 +11,7 @@ pub(super) struct Kind {
     pub doing: &'static str,
 }
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     Kind { event: HookEvent::PreCommit, name: "pre-commit", doing: "commit" },
     Kind { event: HookEvent::PreMergeCommit, name: "pre-merge-commit", doing: "merge" },
     Kind { event: HookEvent::PrePush, name: "pre-push", doing: "push" },
@@ -19,6 +19,7 @@ const KINDS: [Kind; 7] = [
     Kind { event: HookEvent::PostCheckout, name: "post-checkout", doing: "checkout" },
     Kind { event: HookEvent::PostMerge, name: "post-merge", doing: "merge" },
     Kind { event: HookEvent::PostRewrite, name: "post-rewrite", doing: "rewrite" },
+    Kind { event: HookEvent::PreRebase, name: "pre-rebase", doing: "rebase" },
 ];
 
 /// The event of this name.
@@ -30,6 +31,12 @@ impl Kind {
     /// git has done it already: nothing can be refused.
     pub fn is_past(self) -> bool {
         self.name.starts_with("post-")
+    }
+
+    /// Nothing is asked for but that what is there now be remembered: git goes on
+    /// whatever is answered, and soon.
+    pub fn is_only_told(self) -> bool {
+        self.event == HookEvent::PreRebase
     }
 
     /// git writes to the hook's standard input.

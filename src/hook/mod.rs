@@ -34,8 +34,8 @@ Usage: kpmo-hook run EVENT [ARGS...]   do by hand what git would trigger
        kpmo-hook --version | --help
 
 EVENT  pre-commit, pre-merge-commit, pre-push, post-commit, post-checkout,
-       post-merge or post-rewrite, with the arguments and the standard input that
-       githooks(5) describes.
+       post-merge, post-rewrite or pre-rebase, with the arguments and the standard
+       input that githooks(5) describes.
 
 Installed by `kpmo install-hooks`, it learns EVENT from the name it is run by.
 
@@ -155,6 +155,7 @@ fn judge(kind: Kind, args: &[OsString], stdin: Option<Vec<u8>>) -> i32 {
         request.stdin.truncate(STDIN_LIMIT);
     }
     match call::call(&home, endpoint.as_ref(), kind, request.clone()) {
+        Ok(_) if kind.is_only_told() => 0,
         Ok(response) => {
             say::findings(kind, &response);
             i32::from(response.verdict() == Verdict::Refuse)
@@ -171,6 +172,10 @@ fn unreachable(
     request: &crate::generated::kanban::HookRequest,
     why: &str,
 ) -> i32 {
+    if kind.is_only_told() {
+        // What was to be remembered is gone by the time that anybody is there.
+        return 0;
+    }
     let wanted = home.and_then(|(_, endpoint)| endpoint).map(|e| e.on_unreachable).unwrap_or_default();
     let block = match kind.event {
         HookEvent::PrePush => wanted.push == Unreachable::Block,

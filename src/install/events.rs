@@ -1,6 +1,6 @@
 /// The hooks that kpmo puts in place, by git's names. `hooks/events.md` says
 /// what each is for.
-pub const EVENTS: [&str; 7] = [
+pub const EVENTS: [&str; 8] = [
     "pre-commit",
     "pre-merge-commit",
     "pre-push",
@@ -8,17 +8,17 @@ pub const EVENTS: [&str; 7] = [
     "post-checkout",
     "post-merge",
     "post-rewrite",
+    "pre-rebase",
 ];
 
 /// git's other client-side hooks. A `core.hooksPath` of ours hides them too, so
 /// there they get a link and are passed through. Source: githooks(5).
-pub(super) const PASSED_THROUGH: [&str; 8] = [
+pub(super) const PASSED_THROUGH: [&str; 7] = [
     "applypatch-msg",
     "pre-applypatch",
     "post-applypatch",
     "prepare-commit-msg",
     "commit-msg",
-    "pre-rebase",
     "pre-auto-gc",
     "sendemail-validate",
 ];
