@@ -1,6 +1,10 @@
+mod snapshots;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(super) use snapshots::{Diff, Probe, Restore, Show, Snapshot, Snapshots};
 
 /// One governor for every git repository on this machine.
 ///
@@ -56,7 +60,7 @@ pub(super) enum Command {
     Up(Up),
     /// Take hooks and governor away again; all data stays
     Down(Down),
-    /// Show the fleet: branch, changes, hooks, unvalidated commits
+    /// Show the fleet: branch, changes, hooks, snapshots, unvalidated commits
     Status(Repos),
     /// Add, list, show and remove repositories
     #[command(subcommand)]
@@ -67,6 +71,18 @@ pub(super) enum Command {
     InstallHooks(InstallHooks),
     /// Take hooks away, and restore what was there before
     UninstallHooks(UninstallHooks),
+    /// Take snapshots: exact states of repositories
+    Snapshot(Snapshot),
+    /// List the snapshots of a repository, newest first
+    Snapshots(Snapshots),
+    /// Show a snapshot
+    Show(Show),
+    /// Show what is different between two snapshots, or one and the present
+    Diff(Diff),
+    Restore(Restore),
+    /// Look after the store of snapshots
+    #[command(subcommand)]
+    Probe(Probe),
     /// Show what the ledger has recorded, oldest first
     Events(Events),
     /// Look after the ledger

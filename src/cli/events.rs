@@ -1,6 +1,5 @@
 use std::collections::HashMap;
 
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio_stream::StreamExt;
 
@@ -10,6 +9,7 @@ use super::{
     names,
     repo::selectors,
     show::{print, print_json},
+    times,
 };
 use crate::generated::kanban::{
     Event, EventKind, ListReposRequest, StreamRequest, issue_event_client::IssueEventClient,
@@ -58,8 +58,7 @@ fn parse(kind: &str) -> Result<EventKind, Failure> {
 }
 
 fn time(event: &Event) -> String {
-    let at = event.time.unwrap_or_default();
-    Timestamp::new(at.seconds, at.nanos).map(|at| at.to_string()).unwrap_or_default()
+    times::rfc3339(event.time.as_ref()).unwrap_or_default()
 }
 
 fn kind(event: &Event) -> String {
@@ -88,7 +87,7 @@ fn sorted(event: &Event) -> Value {
 
 fn line(event: &Event, repos: &HashMap<String, String>) -> String {
     let repo = repos.get(&event.repo_id).unwrap_or(&event.repo_id);
-    let mut text = format!("{:>6}  {}  {:<17} {}", event.seq, time(event), kind(event), repo);
+    let mut text = format!("{:>6}  {}  {:<19} {}", event.seq, time(event), kind(event), repo);
     if !event.card.is_empty() {
         text.push_str(&format!(" {}", event.card));
     }

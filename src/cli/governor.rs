@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{
     Context, FINDINGS, FINE, Failure,
     args::{Force, Governor},
-    show::{note, print, print_json},
+    show::{counted, note, print, print_json},
 };
 use crate::{
     client::ALREADY_RUNNING,
@@ -151,6 +151,7 @@ fn show(context: &Context, now: &StatusResponse) {
             "running": true, "pid": now.pid, "version": now.version,
             "socket": String::from_utf8_lossy(&now.socket), "uptime_s": uptime,
             "repos": now.repos, "ledger_seq": now.ledger_seq, "problems": now.problems,
+            "snapshots_waiting": now.snapshots_waiting,
             "state_dir": String::from_utf8_lossy(&now.state_dir),
             "config_dir": String::from_utf8_lossy(&now.config_dir),
         }));
@@ -166,6 +167,12 @@ fn show(context: &Context, now: &StatusResponse) {
         shown_bytes(&now.config_dir),
         shown_bytes(&now.state_dir),
     );
+    if now.snapshots_waiting > 0 {
+        text.push_str(&format!(
+            "snapshots of {} are being taken\n",
+            counted(now.snapshots_waiting.into(), "repository", "repositories")
+        ));
+    }
     for problem in &now.problems {
         text.push_str(&format!("problem: {problem}\n"));
     }

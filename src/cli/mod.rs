@@ -2,6 +2,7 @@
 
 mod args;
 mod context;
+mod diff;
 mod down;
 mod events;
 mod failure;
@@ -9,11 +10,18 @@ mod governor;
 mod hooks;
 mod ledger;
 mod names;
+mod probe;
 mod programs;
 mod repo;
+mod restore;
 mod scan;
 mod show;
+mod show_snapshot;
+mod snap;
+mod snapshot;
+mod snapshots;
 mod status;
+mod times;
 mod up;
 
 use std::process::ExitCode;
@@ -52,6 +60,12 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Scan(options) => scan::run(&context, &options),
         Command::InstallHooks(options) => hooks::install(&context, &options),
         Command::UninstallHooks(options) => hooks::uninstall(&context, &options),
+        Command::Snapshot(options) => snapshot::run(&context, &options),
+        Command::Snapshots(options) => snapshots::run(&context, &options),
+        Command::Show(options) => show_snapshot::run(&context, &options),
+        Command::Diff(options) => diff::run(&context, &options),
+        Command::Restore(options) => restore::run(&context, &options),
+        Command::Probe(command) => probe::run(&context, &command),
         Command::Events(options) => events::run(&context, &options),
         Command::Ledger(command) => ledger::run(&context, &command),
         Command::Governor(command) => governor::run(&context, &command),

@@ -29,6 +29,15 @@ pub(super) fn hooks(state: kanban::HooksState) -> Option<&'static str> {
     }
 }
 
+pub(super) fn snapshot_status(status: kanban::SnapshotStatus) -> &'static str {
+    match status {
+        kanban::SnapshotStatus::Complete => "complete",
+        kanban::SnapshotStatus::Torn => "torn",
+        // What is not known to be whole is not said to be.
+        kanban::SnapshotStatus::Partial | kanban::SnapshotStatus::Unspecified => "partial",
+    }
+}
+
 pub(super) fn repo_kind(kind: probe::RepoKind) -> &'static str {
     match kind {
         probe::RepoKind::Bare => "bare",

@@ -13,8 +13,16 @@ use crate::fs::shown_bytes;
 /// Prints to standard output. A reader that is gone ends us quietly, as it does
 /// `cat`.
 pub(super) fn print(text: &str) {
-    let mut stdout = anstream::stdout().lock();
-    if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    put(anstream::stdout().lock(), text.as_bytes());
+}
+
+/// As [`print`], for what may not be text.
+pub(super) fn print_bytes(bytes: &[u8]) {
+    put(std::io::stdout().lock(), bytes);
+}
+
+fn put(mut stdout: impl Write, bytes: &[u8]) {
+    if let Err(error) = stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             std::process::exit(0);
         }
@@ -53,6 +61,11 @@ pub(super) fn put_path(object: &mut Map<String, Value>, key: &str, path: &[u8]) 
         let bytes = base64::engine::general_purpose::STANDARD.encode(path);
         object.insert(format!("{key}_bytes"), json!(bytes));
     }
+}
+
+/// So many of something, in words.
+pub(super) fn counted(count: u64, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 /// A path for people; the home directory as `~`.

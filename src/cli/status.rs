@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio_stream::StreamExt;
 
@@ -5,6 +6,7 @@ use super::{
     Context, FINE, Failure, names,
     repo::selectors,
     show::{self, note, print, print_json, progress, put_path, table},
+    times,
 };
 use crate::{
     client::Connection,
@@ -66,7 +68,7 @@ pub(super) fn as_json(state: &RepoState) -> Map<String, Value> {
     object.insert("stage".into(), json!(names::stage(repo.stage())));
     object.insert("status".into(), json!(names::status(repo.status())));
     object.insert("hooks".into(), json!(names::hooks(state.hooks())));
-    object.insert("last_snapshot".into(), Value::Null);
+    object.insert("last_snapshot".into(), json!(times::rfc3339(state.last_snapshot.as_ref())));
     object.insert("unvalidated".into(), json!(state.unvalidated));
     object.insert("error".into(), given(&state.error));
     object
@@ -82,6 +84,7 @@ pub(super) fn show_fleet(context: &Context, states: &[RepoState]) {
         note("no repository is registered yet; `kpmo up` finds them, `kpmo repo add PATH` adds one");
         return;
     }
+    let now = Timestamp::now();
     let count = |count: Option<u32>| count.filter(|count| *count > 0).map(|count| count.to_string());
     let rows = states
         .iter()
@@ -104,11 +107,23 @@ pub(super) fn show_fleet(context: &Context, states: &[RepoState]) {
                 names::stage(repo.stage()).to_owned(),
                 names::status(repo.status()).to_owned(),
                 names::hooks(state.hooks()).unwrap_or_default().to_owned(),
+                times::age(state.last_snapshot.as_ref(), now),
                 count(state.unvalidated).unwrap_or_default(),
                 if state.error.is_empty() { show::path(&repo.local_path) } else { state.error.clone() },
             ]
         })
         .collect();
-    let head = ["NAME", "BRANCH", "DIRTY", "AHEAD/BEHIND", "STAGE", "STATUS", "HOOKS", "UNVALIDATED", "PATH"];
+    let head = [
+        "NAME",
+        "BRANCH",
+        "DIRTY",
+        "AHEAD/BEHIND",
+        "STAGE",
+        "STATUS",
+        "HOOKS",
+        "SNAPSHOT",
+        "UNVALIDATED",
+        "PATH",
+    ];
     print(&table(&head, rows));
 }

@@ -18,7 +18,10 @@ use super::{
 use crate::{
     daemon,
     fs::{Change, DryRun, RealWriter, bytes_of, shown, shown_bytes},
-    generated::kanban::{AddRepoRequest, repo_registry_client::RepoRegistryClient},
+    generated::kanban::{
+        AddRepoRequest, StatusRequest, governor_client::GovernorClient,
+        repo_registry_client::RepoRegistryClient,
+    },
     policy::load_settings,
     probe::{RepoKind, TrackOptions, Tracked, track},
 };
@@ -142,7 +145,7 @@ fn carry_out(context: &Context, plan: &Plan) -> Result<u8, Failure> {
         governor::stop(context, Force { force: false })?;
     }
     let mut failed = 0;
-    let states = context.block_on(async {
+    let (states, waiting) = context.block_on(async {
         let connection = context.governor().await?;
         let mut client = RepoRegistryClient::new(connection.clone());
         let bar = progress(Some(plan.repos.len() as u64), "registering");
@@ -163,7 +166,9 @@ fn carry_out(context: &Context, plan: &Plan) -> Result<u8, Failure> {
             bar.inc(1);
         }
         bar.finish_and_clear();
-        status::fleet(connection, Vec::new()).await
+        let states = status::fleet(connection.clone(), Vec::new()).await?;
+        let now = GovernorClient::new(connection).status(StatusRequest {}).await?.into_inner();
+        Ok::<_, Failure>((states, now.snapshots_waiting))
     })?;
     for (path, message) in plan.warnings.iter().take(5) {
         note(&format!("kpmo: warning: {}: {message}", shown_bytes(&bytes_of(path))));
@@ -173,5 +178,12 @@ fn carry_out(context: &Context, plan: &Plan) -> Result<u8, Failure> {
         note(&format!("kpmo: warning: and {left} more directories (`kpmo scan --json` lists them)"));
     }
     status::show_fleet(context, &states);
+    if waiting > 0 {
+        note(&format!(
+            "snapshots of {} are being taken in the background; `kpmo governor status` \
+             tells how many are left, `kpmo snapshot --all` waits for them",
+            show::counted(waiting.into(), "repository", "repositories")
+        ));
+    }
     Ok(if failed == 0 { FINE } else { FINDINGS })
 }

@@ -312,7 +312,9 @@ impl Governor {
             tracing::warn!(repo = subject.facts.name, %error, "a repository could not be read");
             draft.attributes.insert("unreadable".into(), error.message);
         }
+        let repo_id = draft.repo_id.clone();
         self.ledger.append_later(draft);
+        self.want_snapshot(repo_id.as_deref(), &hook_name(call.event.as_str_name()));
     }
 
     fn note_movement(

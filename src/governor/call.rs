@@ -114,6 +114,7 @@ impl Governor {
             | HookEvent::PostCheckout
             | HookEvent::PostMerge
             | HookEvent::PostRewrite => self.take_in(call, encoded),
+            HookEvent::PreRebase => Ok(self.before_rebase(call)),
             other => Err(Error::bad_request(
                 "event",
                 format!("{} is judged by no rule of this version", other.as_str_name()),

@@ -2,7 +2,12 @@ use std::fmt;
 
 pub use crate::generated::kanban::ErrorReason as Reason;
 use crate::{
-    fs::PathError, git::GitError, install::InstallError, ledger::LedgerError, policy::ConfigError,
+    fs::{PathError, shown},
+    git::GitError,
+    install::InstallError,
+    ledger::LedgerError,
+    policy::ConfigError,
+    probe::{HandsError, capture::CaptureError, restore::RestoreError, store::StoreError},
     registry::RegistryError,
 };
 
@@ -132,6 +137,85 @@ impl From<LedgerError> for Error {
 impl From<InstallError> for Error {
     fn from(error: InstallError) -> Self {
         Self::new(Reason::Io, error.to_string()).caused_by(error)
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let (reason, path) = match &error {
+            StoreError::Io(_) | StoreError::Store { .. } => (Reason::StoreUnavailable, None),
+            StoreError::NoSnapshot(_) => (Reason::SnapshotNotFound, None),
+            StoreError::NoPath { path } => (Reason::PathNotInSnapshot, Some(path)),
+            StoreError::Busy => (Reason::StoreBusy, None),
+            StoreError::Stopped => (Reason::ShuttingDown, None),
+            StoreError::Full { path, .. } => (Reason::DiskFull, Some(path)),
+        };
+        let told = Self::new(reason, error.to_string());
+        let told = match path {
+            Some(path) => told.with("path", shown(path)),
+            None => told,
+        };
+        told.caused_by(error)
+    }
+}
+
+impl From<CaptureError> for Error {
+    fn from(error: CaptureError) -> Self {
+        let message = error.to_string();
+        match error {
+            CaptureError::Git(error) => error.into(),
+            CaptureError::Store(error) => error.into(),
+            CaptureError::TooLarge { bytes, limit, .. } => Self::new(
+                Reason::TooLarge,
+                format!("{message}; `kpmo snapshot --no-limit` takes it nevertheless, and `snapshots.first_limit` in governor.yml is the limit"),
+            )
+            .with("bytes", bytes.to_string())
+            .with("limit", limit.to_string()),
+            CaptureError::Unreadable { path, .. } => {
+                Self::new(Reason::Io, message).with("path", shown(&path))
+            }
+            CaptureError::Stopped => Self::new(Reason::ShuttingDown, message),
+        }
+    }
+}
+
+impl From<RestoreError> for Error {
+    fn from(error: RestoreError) -> Self {
+        let message = error.to_string();
+        let (reason, path) = match &error {
+            RestoreError::Store(_) | RestoreError::Git(_) => (Reason::Unspecified, None),
+            RestoreError::Io(error) => (Reason::Io, Some(error.path.clone())),
+            RestoreError::Dirty { path, .. } => (Reason::DirtyTarget, Some(path.clone())),
+            RestoreError::Target { path, .. } => (Reason::BadTarget, Some(path.clone())),
+            RestoreError::NoPath { path, .. } => (Reason::PathNotInSnapshot, Some(path.clone())),
+            RestoreError::Differs { path, .. } => (Reason::NotRestored, Some(path.clone())),
+            RestoreError::Full { path } => (Reason::DiskFull, Some(path.clone())),
+            RestoreError::Interrupted => (Reason::ShuttingDown, None),
+            RestoreError::Busy => (Reason::StoreBusy, None),
+            RestoreError::Journal { path, .. } | RestoreError::Unfinished { journal: path, .. } => {
+                (Reason::Io, Some(path.clone()))
+            }
+        };
+        let told = match error {
+            RestoreError::Store(error) => return error.into(),
+            RestoreError::Git(error) => return error.into(),
+            error => Self::new(reason, message).caused_by(error),
+        };
+        match path {
+            Some(path) => told.with("path", shown(&path)),
+            None => told,
+        }
+    }
+}
+
+impl From<HandsError> for Error {
+    fn from(error: HandsError) -> Self {
+        match error {
+            HandsError::Capture(error) => error.into(),
+            HandsError::Restore(error) => error.into(),
+            HandsError::Store(error) => error.into(),
+            HandsError::Io(error) => error.into(),
+        }
     }
 }
 

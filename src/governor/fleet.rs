@@ -29,6 +29,8 @@ pub struct Now {
     pub hooks: HooksState,
     /// Commits that the rules did not pass and that a ref or HEAD still has.
     pub unvalidated: u32,
+    /// When the last snapshot was taken.
+    pub last_snapshot: Option<jiff::Timestamp>,
 }
 
 impl Governor {
@@ -74,7 +76,12 @@ impl Governor {
             Some(id) => git::reachable(&self.git, &location, &self.ledger.unvalidated(id)?)?,
             None => 0,
         };
+        let last_snapshot = match &repo.id {
+            Some(id) => self.ledger.last_snapshot(id)?.map(|listed| listed.snapshot.time),
+            None => None,
+        };
         Ok(Now {
+            last_snapshot,
             work: git::work_state(&self.git, &location)?,
             hooks: self.check_hooks(repo)?.state,
             unvalidated,

@@ -18,6 +18,7 @@ mod identify;
 mod late;
 mod onboard;
 mod push;
+mod snapshots;
 
 use std::{
     path::PathBuf,
@@ -33,7 +34,7 @@ use crate::{
     git::Git,
     ledger::{EventDraft, EventKind, Ledger},
     policy::{GovernorSettings, PolicyVersion},
-    probe::TrackOptions,
+    probe::{Hands, TrackOptions},
     registry::{Registry, View},
 };
 pub use call::{HookCall, Judged, Judgement};
@@ -42,6 +43,10 @@ pub use events::Emission;
 pub use fleet::RepoState;
 pub use hooks::RepoHooks;
 pub use onboard::{AddOptions, Added, Removed};
+pub use snapshots::{
+    Phase, RestoreOrder, RestoreReport, RestoreStep, SnapshotDetails, SnapshotEntry, SnapshotStep,
+    StoreReport, TakenSnapshot, VerifyReport, Which,
+};
 
 /// The one authority over the repositories of a home.
 pub struct Governor {
@@ -56,6 +61,7 @@ pub struct Governor {
     fingerprint_key: [u8; 32],
     places: Mutex<identify::Places>,
     after: after::Queue,
+    snapshots: snapshots::Snapshots,
     started: Instant,
     started_at: jiff::Timestamp,
     stop: OnceLock<Arc<watch::Sender<bool>>>,
@@ -72,6 +78,8 @@ pub struct Status {
     pub uptime: Duration,
     /// Registered repositories.
     pub repos: usize,
+    /// Those whose snapshot is being taken, or waits for its turn.
+    pub snapshots_waiting: usize,
     /// Last sequence number of the ledger.
     pub ledger_seq: u64,
     /// What is not as it should be.
@@ -88,10 +96,12 @@ impl Governor {
             .remembering(home.state.join("repos.last-good.yml"));
         let ledger = Ledger::open(&home.state.join("ledger.sqlite3"))?;
         let fingerprint_key = fingerprint_key(&home)?;
+        let git = scratch_git(&home)?;
         Ok(Self {
+            snapshots: snapshots::Snapshots::new(&home, git.clone()),
             config: config::Config::open(&home.config, &home.state),
             socket,
-            git: scratch_git(&home)?,
+            git,
             registry,
             ledger,
             fingerprint_key,
@@ -115,6 +125,7 @@ impl Governor {
             self.ledger.append_later(started);
         }
         after::start(self);
+        snapshots::start(self);
     }
 
     /// Asks the daemon to end, by way of what [`Governor::start`] was given.
@@ -139,13 +150,20 @@ impl Governor {
     /// Finishes what was taken in, within `patience`, and closes the ledger.
     /// What is left undone stays kept for the next governor.
     pub fn close(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
         self.after.finish(patience);
+        self.snapshots.finish(deadline.saturating_duration_since(Instant::now()));
         self.ledger.clone().close(patience);
     }
 
     /// The ledger, to read.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// The hands that take and restore snapshots; their contract is mounted here.
+    pub fn hands(&self) -> &Hands {
+        self.snapshots.hands()
     }
 
     /// The home that this governor lives in.
@@ -179,11 +197,13 @@ impl Governor {
         problems.extend(self.config.problems().into_iter().map(|problem| problem.message));
         problems.extend(self.ledger.problem());
         problems.extend(self.id_problem());
+        problems.extend(self.snapshot_problems());
         Status {
             socket: self.socket.clone(),
             started_at: self.started_at,
             uptime: self.started.elapsed(),
             repos: view.document.repos.len(),
+            snapshots_waiting: self.snapshots_waiting(),
             ledger_seq: self.ledger.head(),
             problems,
         }

@@ -102,6 +102,7 @@ impl Governor {
                 draft.attributes.insert(HEADS.into(), heads.join(" "));
             }
             self.ledger.append(draft)?;
+            self.want_snapshot(repo.id.as_deref(), "added");
         }
         Ok(Added { repo, created, hooks, version, warnings })
     }

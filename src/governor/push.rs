@@ -76,6 +76,7 @@ impl Governor {
             findings.extend(about_all.into_iter().map(|finding| of_commit(finding, "")));
         }
         self.record_push(call, &subject, &lines, &remote, &url, &findings, judged);
+        self.want_snapshot(subject.id(), "pre-push");
         Ok(Judgement::of(findings, subject.identity()))
     }
 

@@ -22,17 +22,26 @@ pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send
 /// client, the cause to the log.
 pub(super) fn status(error: Error) -> Status {
     let code = match error.reason {
-        Reason::BadRequest | Reason::ConfigInvalid => Code::InvalidArgument,
-        Reason::RepoNotFound | Reason::PathNotFound => Code::NotFound,
+        Reason::BadRequest | Reason::ConfigInvalid | Reason::SnapshotAmbiguous => Code::InvalidArgument,
+        Reason::RepoNotFound
+        | Reason::PathNotFound
+        | Reason::SnapshotNotFound
+        | Reason::PathNotInSnapshot => Code::NotFound,
         Reason::NameTaken => Code::AlreadyExists,
         Reason::StaleVersion => Code::Aborted,
         Reason::DiskFull | Reason::Overloaded => Code::ResourceExhausted,
-        Reason::LedgerUnavailable | Reason::ShuttingDown => Code::Unavailable,
+        Reason::LedgerUnavailable | Reason::ShuttingDown | Reason::StoreBusy | Reason::StoreUnavailable => {
+            Code::Unavailable
+        }
         Reason::NotARepository
         | Reason::RegistryInvalid
         | Reason::VersionMismatch
         | Reason::Io
-        | Reason::Git => Code::FailedPrecondition,
+        | Reason::Git
+        | Reason::DirtyTarget
+        | Reason::BadTarget
+        | Reason::TooLarge
+        | Reason::NotRestored => Code::FailedPrecondition,
         Reason::Internal | Reason::Unspecified => Code::Internal,
     };
     let reason = error.reason.as_str_name().trim_start_matches("ERROR_REASON_").to_owned();
@@ -85,15 +94,12 @@ pub(super) async fn aside<T: Send + 'static>(
 /// Runs a flow on a blocking thread that answers one by one; its sink says
 /// false when nobody listens any more.
 pub(super) fn streaming<T: Send + 'static>(
-    flow: impl FnOnce(&mut dyn FnMut(T) -> bool) -> Result<(), Error> + Send + 'static,
+    flow: impl FnOnce(&(dyn Fn(T) -> bool + Send + Sync)) -> Result<(), Error> + Send + 'static,
 ) -> Response<Answers<T>> {
     let (answers, receiver) = mpsc::channel(AHEAD);
     tokio::spawn(async move {
         let told = answers.clone();
-        let ended = aside(move || {
-            let mut sink = |answer| answers.blocking_send(Ok(answer)).is_ok();
-            flow(&mut sink)
-        });
+        let ended = aside(move || flow(&|answer| answers.blocking_send(Ok(answer)).is_ok()));
         if let Err(status) = ended.await {
             // Nobody listening is no reason to fail.
             let _ = told.send(Err(status)).await;

@@ -105,6 +105,7 @@ pub(super) fn repo_state(state: RepoState) -> proto::RepoState {
             answer.behind = now.work.ahead_behind.map(|(_, behind)| behind);
             answer.hooks = hooks_state(now.hooks).into();
             answer.unvalidated = Some(now.unvalidated);
+            answer.last_snapshot = now.last_snapshot.map(time);
         }
         Err(error) => answer.error = error.message,
     }

@@ -6,8 +6,10 @@ mod context_check;
 mod convert;
 mod issue_event;
 mod probe;
+mod probe_sync;
 mod registry;
 mod service;
+mod snapshots;
 
 pub use answer::THREADS;
 
@@ -23,7 +25,8 @@ use crate::{
         DESCRIPTORS,
         kanban::{
             context_check_server::ContextCheckServer, governor_server::GovernorServer,
-            issue_event_server::IssueEventServer, repo_registry_server::RepoRegistryServer,
+            issue_event_server::IssueEventServer, probe_sync_server::ProbeSyncServer,
+            repo_registry_server::RepoRegistryServer,
         },
         probe::probe_server::ProbeServer,
     },
@@ -52,6 +55,7 @@ where
     health.set_serving::<RepoRegistryServer<registry::Service>>().await;
     health.set_serving::<IssueEventServer<issue_event::Service>>().await;
     health.set_serving::<GovernorServer<service::Service>>().await;
+    health.set_serving::<ProbeSyncServer<probe_sync::Service>>().await;
     health.set_serving::<ProbeServer<probe::Service>>().await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -72,6 +76,7 @@ where
         .add_service(RepoRegistryServer::new(registry::Service::new(&governor)))
         .add_service(IssueEventServer::new(issue_event::Service::new(&governor)))
         .add_service(GovernorServer::new(service::Service::new(&governor)))
+        .add_service(ProbeSyncServer::new(probe_sync::Service::new(&governor)))
         .add_service(ProbeServer::new(probe::Service::new(&governor)))
         .serve_with_incoming_shutdown(incoming, async move {
             end.await;
@@ -79,6 +84,7 @@ where
             health.set_not_serving::<RepoRegistryServer<registry::Service>>().await;
             health.set_not_serving::<IssueEventServer<issue_event::Service>>().await;
             health.set_not_serving::<GovernorServer<service::Service>>().await;
+            health.set_not_serving::<ProbeSyncServer<probe_sync::Service>>().await;
             health.set_not_serving::<ProbeServer<probe::Service>>().await;
         })
         .await

@@ -4,12 +4,13 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::answer::{Answers, status};
+use super::answer::{Answers, blocking, status, streaming};
 use crate::{
     fs::{bytes_of, path_from, shown},
     generated::probe::{
-        FoundRepo, RepoKind as Kind, TrackRequest, TrackResponse, TrackSummary, TrackWarning,
-        probe_server::Probe, track_response::Event,
+        FoundRepo, RepoKind as Kind, RestoreRequest, RestoreResponse, SnapshotRequest, SnapshotResponse,
+        SyncDatabaseRequest, SyncDatabaseResponse, TrackRequest, TrackResponse, TrackSummary, TrackWarning,
+        probe_server::Probe, restore_response, snapshot_response, track_response::Event,
     },
     governor::{Error, Governor, Reason},
     probe::{RepoKind, Tracked},
@@ -56,6 +57,58 @@ impl Probe for Service {
             }));
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    type SnapshotStream = Answers<SnapshotResponse>;
+
+    async fn snapshot(
+        &self,
+        request: Request<SnapshotRequest>,
+    ) -> Result<Response<Self::SnapshotStream>, Status> {
+        use snapshot_response::Event;
+        let governor = Arc::clone(&self.0);
+        let request = request.into_inner();
+        Ok(streaming(move |sink| {
+            let tell = |event| sink(SnapshotResponse { event: Some(event) });
+            let taken = governor.hands().snapshot(&request, &|progress| {
+                // Nobody listening ends nothing.
+                tell(Event::Progress(progress));
+                true
+            })?;
+            tell(Event::Taken(taken));
+            Ok(())
+        }))
+    }
+
+    type RestoreStream = Answers<RestoreResponse>;
+
+    async fn restore(
+        &self,
+        request: Request<RestoreRequest>,
+    ) -> Result<Response<Self::RestoreStream>, Status> {
+        use restore_response::Event;
+        let governor = Arc::clone(&self.0);
+        let request = request.into_inner();
+        Ok(streaming(move |sink| {
+            let tell = |event| sink(RestoreResponse { event: Some(event) });
+            let restored = governor.hands().restore(&request, &|progress| tell(Event::Progress(progress)))?;
+            tell(Event::Restored(restored));
+            Ok(())
+        }))
+    }
+
+    async fn sync_database(
+        &self,
+        request: Request<SyncDatabaseRequest>,
+    ) -> Result<Response<SyncDatabaseResponse>, Status> {
+        let governor = Arc::clone(&self.0);
+        let (metadata, _, request) = request.into_parts();
+        blocking(&metadata, move || {
+            let ledger = governor.home().state.join("ledger.sqlite3");
+            let synced = governor.hands().sync_database(&request, &ledger)?;
+            Ok(SyncDatabaseResponse { snapshot_id: synced.id.0 })
+        })
+        .await
     }
 }
 

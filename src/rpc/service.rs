@@ -62,6 +62,7 @@ impl Contract for Service {
                 uptime: now.uptime.try_into().ok(),
                 repos: u32::try_from(now.repos).unwrap_or(u32::MAX),
                 ledger_seq: now.ledger_seq,
+                snapshots_waiting: u32::try_from(now.snapshots_waiting).unwrap_or(u32::MAX),
                 problems: now.problems,
                 state_dir: bytes_of(&governor.home().state),
                 config_dir: bytes_of(&governor.home().config),
