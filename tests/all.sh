@@ -68,6 +68,11 @@ set_up_node() {
     fi
 }
 
+# restic judges the store of snapshots: the version that the system brings.
+set_up_restic() {
+    command -v restic >/dev/null || debian restic || lacks "restic (Debian: apt install restic); see $log"
+}
+
 # A virtual environment is tied to its directory and its Python.
 stamp=$({ echo "$PWD" "$husky"; python3 --version 2>&1; cat tests/requirements.txt; } | cksum)
 if [ "$(cat "$test_env/stamp" 2>/dev/null)" != "$stamp" ]; then
@@ -76,6 +81,7 @@ if [ "$(cat "$test_env/stamp" 2>/dev/null)" != "$stamp" ]; then
     mkdir -p "$test_env/bin"
     set_up_python
     set_up_node
+    set_up_restic
     [ ${#missing[@]} -gt 0 ] || echo "$stamp" >"$test_env/stamp"
 fi
 

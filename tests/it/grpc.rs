@@ -42,6 +42,7 @@ fn root() -> &'static Path {
 fn a_stock_python_client_gets_what_the_contract_says() {
     let Some(python) = python() else { return };
     let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("web", &[("a.txt", "one\n")]).up();
+    world.until_captured();
     let work = world.path("python");
     fs::create_dir(&work).unwrap();
     let mut client = world.command(python);

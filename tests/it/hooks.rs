@@ -313,6 +313,7 @@ fn a_dry_run_writes_nothing() {
     assert!(!world.is_running());
 
     world.kpmo(["up", "."]).fine();
+    world.until_captured();
     world.init("new", &[], &[("a.txt", "one\n")]);
     World::script(&world.at("app").path.join(".git/hooks.new"), "#!/bin/sh\n");
     fs::rename(world.at("app").path.join(".git/hooks.new"), world.at("app").hook("pre-push")).unwrap();

@@ -14,4 +14,6 @@ mod grpc;
 mod hooks;
 mod push;
 mod repos;
+mod restore;
+mod snapshots;
 mod unreachable;

@@ -82,6 +82,32 @@ fn while_it_is_stopped_commits_go_on_and_pushes_are_told_what_to_do() {
     assert_eq!(world.status("app")["unvalidated"], 0);
 }
 
+/// pre-rebase only tells: whatever becomes of the call, git goes on, nothing is
+/// said, and nothing is kept of what has gone by then.
+#[test]
+fn a_rebase_is_held_up_by_nobody() {
+    let world = with_app().settings("on_unreachable: {commit: block, push: block}\n").up();
+    let app = world.at("app");
+    app.git(["switch", "-qc", "topic"]).fine();
+    app.stage("b.txt", "b\n").commit().fine();
+    app.git(["switch", "-q", "main"]).fine();
+    app.stage("c.txt", "c\n").commit().fine();
+    world.until("all is taken in", || world.spool().is_empty());
+
+    let tell = || Ran::of(app.command(app.hook("pre-rebase")).args(["main", "topic"])).fine().silent();
+    tell();
+    world.signal("STOP");
+    tell();
+    assert_eq!(world.spool().len(), 0);
+    git(&app, &["rebase", "-q", "main", "topic"]).fine().silent();
+    world.signal("CONT");
+    world.until("the rebase is taken in", || world.spool().is_empty());
+    world.kill();
+    fs::remove_file(world.home().join("bin/kpmo")).unwrap();
+    tell();
+    assert_eq!(world.spool().len(), 0);
+}
+
 #[test]
 fn one_that_does_not_answer_is_replaced_by_force() {
     let world = with_app().up();

@@ -151,7 +151,7 @@ kinds = list(issue_event.Stream(kanban.StreamRequest(kinds=[kanban.EVENT_KIND_TI
 assert [answer.event for answer in kinds] == [first]
 ok("replay")
 
-following = issue_event.Stream(kanban.StreamRequest(from_seq=first.seq, follow=True), timeout=PATIENCE)
+following = issue_event.Stream(kanban.StreamRequest(from_seq=first.seq, follow=True, kinds=[first.kind]), timeout=PATIENCE)
 assert next(following).event == first
 second = issue_event.Emit(emission(), timeout=PATIENCE).event
 assert next(following).event == second and second.seq > first.seq
@@ -159,7 +159,7 @@ following.cancel()
 ok("follow")
 
 EVENTS = 3000
-slow = issue_event.Stream(kanban.StreamRequest(from_seq=second.seq + 1, follow=True), timeout=PATIENCE * 3)
+slow = issue_event.Stream(kanban.StreamRequest(from_seq=second.seq + 1, follow=True, kinds=[second.kind]), timeout=PATIENCE * 3)
 emitted = set()
 
 

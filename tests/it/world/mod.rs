@@ -15,6 +15,7 @@ mod peers;
 mod processes;
 mod ran;
 mod repo;
+mod snapshots;
 mod tree;
 
 use std::{
@@ -256,9 +257,15 @@ impl World {
     /// Waits for a condition.
     #[track_caller]
     pub fn until(&self, what: &str, condition: impl Fn() -> bool) {
+        self.until_or(what, String::new, condition);
+    }
+
+    /// The same; `why` is said where it was in vain.
+    #[track_caller]
+    pub fn until_or(&self, what: &str, why: impl Fn() -> String, condition: impl Fn() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !condition() {
-            assert!(Instant::now() < deadline, "waited in vain until {what}");
+            assert!(Instant::now() < deadline, "waited in vain until {what}: {}", why());
             std::thread::park_timeout(Duration::from_millis(5));
         }
     }
