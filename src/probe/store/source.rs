@@ -13,7 +13,7 @@ use std::{
     ffi::OsStr,
     io::{self, Read},
     os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -30,9 +30,9 @@ use super::{Content, Entry, Open, Stat, backend::locked, mode, node};
 /// What [`Store::put`](super::Store::put) is given.
 pub(super) type Given = Box<dyn Iterator<Item = io::Result<Entry>> + Send>;
 
-/// Directories above roots, as they were found when they were first needed: were
-/// their times always the present ones, no two snapshots would have the same
-/// tree.
+/// Directories above roots, as they were found; with the time that they had when
+/// they were first needed. Were it always the present one, hardly two snapshots
+/// would have the same tree.
 pub(super) type Above = Mutex<HashMap<PathBuf, Metadata>>;
 
 /// What is known of the entries when all have been taken.
@@ -108,8 +108,8 @@ impl Entries {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(unfit(&path, "has no name"));
         };
-        if !path.is_absolute() {
-            return Err(unfit(&path, "is not absolute"));
+        if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
+            return Err(unfit(&path, "is not a plain absolute path"));
         }
         if let Some((last, known)) = &self.last
             && (path <= *last || (*known && path.starts_with(last)))
@@ -164,10 +164,6 @@ impl Entries {
     }
 
     fn metadata_above(&self, path: &Path) -> Metadata {
-        let mut above = locked(&self.above);
-        if let Some(meta) = above.get(path) {
-            return meta.clone();
-        }
         let found = std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_dir);
         let stat =
             found.map_or(Stat { mode: mode::DIRECTORY | 0o755, links: 1, ..Stat::default() }, |found| Stat {
@@ -179,9 +175,13 @@ impl Entries {
                 mtime: (found.mtime(), u32::try_from(found.mtime_nsec()).unwrap_or_default()),
                 ..Stat::default()
             });
-        let meta = node::metadata(&stat);
-        above.insert(path.into(), meta.clone());
-        meta
+        let found = node::metadata(&stat);
+        let mut above = locked(&self.above);
+        let known = above.entry(path.into()).or_insert_with(|| found.clone());
+        if *known != (Metadata { mtime: known.mtime, ..found.clone() }) {
+            *known = found;
+        }
+        known.clone()
     }
 }
 

@@ -154,4 +154,14 @@ fn several_roots_share_what_is_above_them() {
     let above = node_at(&fixture.store, &first, &fixture.work.join("one")).unwrap();
     let there = stat(&fixture.work.join("one"));
     assert_eq!((above.stat.mode, above.stat.mtime), (there.mode, there.mtime));
+
+    // A name beside the roots is no change, a mode is.
+    fixture.write("one/nor this", "not captured");
+    let put = || {
+        let entries = tops.iter().flat_map(|top| paths(top)).map(|path| entry(&path)).collect();
+        fixture.store.put(given(entries), None).unwrap().tree
+    };
+    assert_eq!(put(), stored.tree);
+    set_mode(&fixture.work.join("one"), 0o700);
+    assert_ne!(put(), stored.tree);
 }

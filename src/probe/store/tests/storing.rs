@@ -183,6 +183,7 @@ fn entries_out_of_order_are_refused() {
         vec![at(""), known(), at("a/file")],
         vec![Entry { path: "relative".into(), ..at("b") }],
         vec![Entry { path: "/".into(), ..at("") }],
+        vec![Entry { path: "/a/../b".into(), ..at("b") }],
     ];
     for case in cases {
         let error = fixture.store.put(given(case), None).unwrap_err();
@@ -361,4 +362,28 @@ fn a_large_file_that_breaks_off_is_left_out() {
     assert_eq!(node_at(&fixture.store, &snapshot, &fixture.work.join("large")), None);
     assert!(node_at(&fixture.store, &snapshot, &fixture.work.join("other")).is_some());
     fixture.restic_checks();
+}
+
+/// More than are held in memory at a time: a large file is cut as ever.
+#[test]
+fn there_can_be_any_number_of_entries() {
+    let fixture = Fixture::new();
+    fixture.write("z", noise(3 << 20));
+    let first = fixture.snapshot();
+    let mut entries = vec![entry(&fixture.work)];
+    entries.extend((0..100_000).map(|number| Entry {
+        path: fixture.work.join(format!("link {number:06}")),
+        stat: Stat { mode: 0o120_777, ..Stat::default() },
+        content: Content::Link(b"target".to_vec()),
+    }));
+    // Not known by its time: it is read again, and comes to the same pieces.
+    let mut large = entry(&fixture.work.join("z"));
+    large.stat.ctime = (1, 1);
+    entries.push(large);
+    let stored = fixture.store.put(given(entries), Some(&first.id)).unwrap();
+    let second = fixture.store.commit(&stored, draft(&fixture.work)).unwrap();
+    let at = fixture.work.join("z");
+    let kind = |snapshot| node_at(&fixture.store, snapshot, &at).unwrap().kind;
+    assert_eq!(kind(&second), kind(&first));
+    assert_eq!(nodes_at(&fixture.store, &second, &fixture.work).len(), 100_001);
 }

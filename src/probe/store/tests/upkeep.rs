@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend};
 
-use super::*;
+use super::{super::failure, *};
 
 /// A store that removes what was marked at the next prune, whatever the clock says.
 fn hasty() -> StoreOptions {
@@ -242,4 +242,19 @@ fn a_full_disk_is_said_to_be_full() {
     }
     assert!(writes >= 4, "{writes}");
     fixture.restic_checks();
+}
+
+/// Where the engine can't return an error, it dies of it.
+#[test]
+fn a_full_disk_is_seen_behind_a_panic() {
+    let quiet = std::panic::catch_unwind(|| {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        // What unwrapping the error says, without anything being printed.
+        std::panic::resume_unwind(Box::new(format!("called `Result::unwrap()` on an `Err` value: {full:?}")))
+    });
+    let Err(panic): Result<(), _> = quiet else { panic!("no panic") };
+    let error = failure::of_panic("restore", Path::new("/there"), &*panic);
+    assert!(matches!(error, StoreError::Full { .. }), "{error}");
+    let error = failure::of_panic("restore", Path::new("/there"), &"something else");
+    assert!(matches!(error, StoreError::Store { .. }), "{error}");
 }
