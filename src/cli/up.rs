@@ -23,7 +23,11 @@ use crate::{
         repo_registry_client::RepoRegistryClient,
     },
     policy::load_settings,
-    probe::{RepoKind, TrackOptions, Tracked, track},
+    probe::{
+        RepoKind, TrackOptions, Tracked,
+        store::{RusticStore, StoreOptions},
+        track,
+    },
 };
 
 /// What `kpmo up` is about to do.
@@ -145,6 +149,12 @@ fn carry_out(context: &Context, plan: &Plan) -> Result<u8, Failure> {
         governor::stop(context, Force { force: false })?;
     }
     let mut failed = 0;
+    // Deriving a key for the store takes more memory than the governor has at any
+    // other time; this process is gone in a moment.
+    if let Err(error) = RusticStore::open(&context.home.probe, StoreOptions::default()) {
+        failed += 1;
+        note(&format!("kpmo: warning: there will be no snapshots: {error}"));
+    }
     let (states, waiting) = context.block_on(async {
         let connection = context.governor().await?;
         let mut client = RepoRegistryClient::new(connection.clone());
