@@ -75,12 +75,17 @@ impl Kpmo {
     /// Waits for work that goes on after the commit: it would slow down the next
     /// variant's.
     fn settle(&self) -> Result<()> {
-        let spool = self.home.join("state/spool");
+        let state = self.home.join("state");
         let deadline = Instant::now() + Duration::from_secs(10);
-        let is_event = |entry: fs::DirEntry| entry.path().extension() == Some(OsStr::new("hook"));
-        while spool.exists() && fs::read_dir(&spool)?.flatten().any(is_event) {
+        // Events that are not worked off, and snapshots that are not taken.
+        let is_work = |entry: fs::DirEntry| !entry.file_name().as_encoded_bytes().starts_with(b".");
+        let is_left = |name: &str| -> Result<bool> {
+            let dir = state.join(name);
+            Ok(dir.exists() && fs::read_dir(&dir)?.flatten().any(is_work))
+        };
+        while is_left("spool")? || is_left("snapshots-wanted")? {
             if Instant::now() > deadline {
-                return Err("the governor leaves events undone".into());
+                return Err("the governor leaves work undone".into());
             }
             thread::sleep(Duration::from_millis(1));
         }
