@@ -8,7 +8,7 @@ use std::{
     mem,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -62,6 +62,55 @@ pub(super) struct Backend {
     failures: AtomicU64,
     last_failure: Mutex<Option<Failure>>,
     stop: Option<(Arc<AtomicBool>, Ending)>,
+    /// Shared by all that is read for one restore or check.
+    reading: Arc<Reading>,
+}
+
+/// Bytes of packs that are in memory at a time: the engine reads with twenty
+/// threads, a pack each.
+const IN_MEMORY: usize = 16 << 20;
+
+/// How much of packs is in memory.
+#[derive(Debug, Default)]
+struct Reading {
+    bytes: Mutex<usize>,
+    less: Condvar,
+}
+
+impl Reading {
+    /// Waits until there is room for so much; a piece that is larger than all the
+    /// room there is has it alone.
+    fn room(self: &Arc<Self>, wanted: usize) -> Room {
+        let full = |bytes: &mut usize| *bytes > 0 && *bytes + wanted > IN_MEMORY;
+        let entered = self.less.wait_while(locked(&self.bytes), full);
+        *entered.unwrap_or_else(PoisonError::into_inner) += wanted;
+        Room { reading: Arc::clone(self), bytes: wanted }
+    }
+}
+
+/// Room that is given back when what was read is let go of.
+struct Room {
+    reading: Arc<Reading>,
+    bytes: usize,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        *locked(&self.reading.bytes) -= self.bytes;
+        self.reading.less.notify_all();
+    }
+}
+
+/// Something that was read, and its room.
+struct Piece {
+    bytes: Bytes,
+    _room: Room,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -83,6 +132,7 @@ impl Backend {
             failures: AtomicU64::new(0),
             last_failure: Mutex::default(),
             stop: None,
+            reading: Arc::default(),
         }
     }
 
@@ -197,7 +247,13 @@ impl ReadBackend for Backend {
         // whole files are read by the engine's shared ones, too, whose unwinding
         // would end the process.
         self.stop_if_told()?;
-        self.inner.read_partial(kind, id, cacheable, offset, length)
+        if self.stop.is_none() {
+            return self.inner.read_partial(kind, id, cacheable, offset, length);
+        }
+        // Who waits here holds nothing of what others wait for.
+        let room = self.reading.room(usize::try_from(length).unwrap_or(IN_MEMORY));
+        let bytes = self.inner.read_partial(kind, id, cacheable, offset, length)?;
+        Ok(Bytes::from_owner(Piece { bytes, _room: room }))
     }
 
     fn warmup_path(&self, kind: FileType, id: &Id) -> String {
