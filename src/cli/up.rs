@@ -143,6 +143,8 @@ fn dry_run(context: &Context, plan: &Plan) -> Result<u8, Failure> {
 }
 
 fn carry_out(context: &Context, plan: &Plan) -> Result<u8, Failure> {
+    // As the governor has it: what is made here is the user's alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     daemon::prepare(&context.home, &RealWriter)?;
     if programs::install(&context.home, &RealWriter)? {
         // What runs is the program from before.

@@ -53,6 +53,8 @@ pub fn run(home: &Home, mode: Mode) -> Result<(), DaemonError> {
     if mode == Mode::Detach {
         return Err(detach::detach(home));
     }
+    // Whatever is written without a word on its mode is the user's alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     // Before anything is created: a home that can't have a socket is none.
     let socket_path = Endpoint::socket(home, Endpoint::read(home).as_ref())?;
     prepare(home, &RealWriter)?;
