@@ -325,7 +325,9 @@ impl Governor {
         draft: &mut EventDraft,
     ) -> Result<(), Error> {
         let objects = git::open(&self.git, location)?;
-        let head = self.after.head_of(call.id).map_or_else(|| objects.head(), Ok)?;
+        let noted = self.after.head_of(call.id);
+        let is_replay = noted.is_none();
+        let head = noted.map_or_else(|| objects.head(), Ok)?;
         let mut note = |key: &str, value: Option<&str>| {
             if let Some(value) = value {
                 draft.attributes.insert(key.to_owned(), value.to_owned());
@@ -346,19 +348,23 @@ impl Governor {
         if call.event == HookEvent::PostCheckout {
             return Ok(());
         }
-        // HEAD may have moved on since: what later hooks are to tell is found now,
-        // and is not told twice.
         let mut validated = Vec::new();
         for commit in self.fresh_commits(&*objects, id, tip)? {
             let standing = self.standing(subject, &*objects, &commit);
             if standing.known {
                 continue;
             }
-            if standing.state == CommitState::Validated {
+            // What an earlier governor took in it may have recorded, too, and an
+            // event is recorded once: what is new goes with events of its own.
+            if standing.state == CommitState::Validated && !is_replay {
                 validated.push(commit);
                 continue;
             }
-            let mut late = EventDraft::new(EventKind::LateVerdict, "governor");
+            let kind = match standing.state {
+                CommitState::Validated => EventKind::HeadMoved,
+                _ => EventKind::LateVerdict,
+            };
+            let mut late = EventDraft::new(kind, "governor");
             late.event_id = derived_id(call.id, &commit);
             late.repo_id = Some(id.to_owned());
             late.attributes = summary(&standing.findings);
