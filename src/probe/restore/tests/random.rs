@@ -2,12 +2,40 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 
 use super::{
     World, assert_same, picture,
     world::{back, chmod, try_git},
 };
+use crate::{
+    git::Git,
+    probe::{
+        capture::{CaptureOptions, Capturer, Subject},
+        store::Snapshot,
+    },
+};
+
+/// Few where a developer waits, many where a change has to pass.
+fn cases() -> u32 {
+    if std::env::var_os("CI").is_some() { 100 } else { 16 }
+}
+
+/// Another one at each run, unless KPMO_TEST_SEED says which; printed where the
+/// test fails.
+fn seed() -> RngSeed {
+    let given = std::env::var("KPMO_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap());
+    println!("KPMO_TEST_SEED={seed}");
+    RngSeed::Fixed(seed)
+}
+
+/// As the governor takes it.
+fn captured(capturer: &Capturer, world: &World) -> Snapshot {
+    let subject = Subject { repo_id: "app".into(), repo_name: "app".into(), path: world.path("app") };
+    let options = CaptureOptions { env: true, limit: None, trigger: "manual".into() };
+    capturer.capture(&world.store, &subject, &options, &|_, _| true).unwrap().snapshot
+}
 
 /// Something that a developer does; whether git goes along with it or not.
 #[derive(Debug, Clone)]
@@ -84,7 +112,7 @@ fn act(app: &Path, act: &Act) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 40, rng_seed: seed(), ..ProptestConfig::default() })]
 
     #[test]
     fn any_state_comes_back_after_it_was_removed_or_replaced(
@@ -103,13 +131,14 @@ proptest! {
             now
         };
         let (state, status) = (without_ignored(), world.status("app"));
-        let snapshot = world.snapshot(&["app"]);
+        let capturer = Capturer::new(Git::default());
+        let snapshot = captured(&capturer, &world);
 
         // Replaced, by force; what is ignored stays.
         for one in &after {
             act(&app, one);
         }
-        let present = world.snapshot(&["app"]);
+        let present = captured(&capturer, &world);
         let mut order = back(&world, &snapshot, Some(&present));
         order.force = true;
         let restored = world.run(&order).unwrap();
