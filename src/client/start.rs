@@ -223,5 +223,10 @@ fn clean_environment() -> Vec<(&'static str, OsString)> {
     if let Ok(path) = std::env::join_paths(directories) {
         environment.push(("PATH", path));
     }
+    // glibc's allocator would keep what many threads had for a moment: restoring a
+    // file of 2 GB left it with seven times the memory.
+    for (name, value) in [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "262144")] {
+        environment.push((name, value.into()));
+    }
     environment
 }
