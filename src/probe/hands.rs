@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    capture::{CaptureError, CaptureOptions, Captured, Capturer, Subject},
-    restore::{self, Order, Outline, Recovered, RestoreError, Restored, Target},
+    capture::{CaptureError, CaptureOptions, Captured, Capturer, Reading, Subject},
+    restore::{self, Order, Outline, Previewed, Recovered, RestoreError, Restored, Target},
     store::{
         Content, Draft, Entry, RusticStore, Snapshot, SnapshotId, SnapshotStatus, Stat, Store, StoreError,
         StoreOptions,
@@ -113,7 +113,11 @@ impl Hands {
             trigger: request.trigger.clone(),
         };
         let store = self.store()?;
-        let captured = self.capturer.capture(&*store, &subject, &options, &now_and_then(told))?;
+        let tell = now_and_then(told);
+        let captured = self.capturer.capture(&*store, &subject, &options, &|reading| {
+            let Reading { files, bytes, total_bytes } = reading;
+            tell(contract::Progress { files, bytes, total_bytes })
+        })?;
         Ok(taken(captured))
     }
 
@@ -125,6 +129,11 @@ impl Hands {
         Ok(self.capturer.prepare(&*store, repo_id)?)
     }
 
+    /// Forgets what is remembered of a repository; its snapshots stay.
+    pub fn forget(&self, repo_id: &str) {
+        self.capturer.forget(repo_id);
+    }
+
     /// Restores from a snapshot.
     pub fn restore(
         &self,
@@ -133,7 +142,7 @@ impl Hands {
     ) -> Result<contract::Restored, HandsError> {
         let store = self.store()?;
         let restored = with_order(&*store, request, |order| {
-            Ok(restore::restore(&*store, &self.git, &self.journal_dir, order, &now_and_then(told))?)
+            Ok(restore::restore(&*store, &self.git, &self.journal_dir, order, &of_bytes(told))?)
         })?;
         Ok(answer(restored))
     }
@@ -142,6 +151,19 @@ impl Hands {
     pub fn outline(&self, request: &contract::RestoreRequest) -> Result<Outline, HandsError> {
         let store = self.store()?;
         with_order(&*store, request, |order| Ok(restore::outline(&*store, &self.git, order)?))
+    }
+
+    /// What [`Hands::restore`] would change where the repository is; nothing is
+    /// written.
+    pub fn preview(
+        &self,
+        request: &contract::RestoreRequest,
+        told: Told<'_>,
+    ) -> Result<Vec<Previewed>, HandsError> {
+        let store = self.store()?;
+        with_order(&*store, request, |order| {
+            Ok(restore::preview(&*store, &self.git, order, &of_bytes(told))?)
+        })
     }
 
     /// Finishes or undoes restores that were killed.
@@ -227,19 +249,25 @@ fn with_order<T>(
 }
 
 /// Tells not every step: whoever listens may be slow.
-fn now_and_then(told: Told<'_>) -> impl Fn(u64, u64) -> bool + Send + Sync {
+fn now_and_then(told: Told<'_>) -> impl Fn(contract::Progress) -> bool + Send + Sync {
     let last = Mutex::new(None::<(Instant, bool)>);
-    move |done, total| {
+    move |progress| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, goes_on)) = *last
             && at.elapsed() < TELL
         {
             return goes_on;
         }
-        let goes_on = told(contract::Progress { files: 0, bytes: done, total_bytes: total });
+        let goes_on = told(progress);
         *last = Some((Instant::now(), goes_on));
         goes_on
     }
+}
+
+/// The same, where bytes alone are counted.
+fn of_bytes(told: Told<'_>) -> impl Fn(u64, u64) -> bool + Send + Sync {
+    let tell = now_and_then(told);
+    move |bytes, total_bytes| tell(contract::Progress { files: 0, bytes, total_bytes })
 }
 
 fn status(status: SnapshotStatus) -> contract::SnapshotStatus {

@@ -9,7 +9,7 @@ use std::{
 use tonic::{Request, Response, Status};
 
 use super::{
-    answer::{Answers, blocking, status, streaming},
+    answer::{Answers, blocking, count, status, streaming, to_change},
     snapshots::{self as made, SOME},
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
         prune_store_response as prune_event, restore_response as restore_event,
         sync_repo_response as sync_event, verify_store_response as verify_event,
     },
-    governor::{Error, Governor, Reason, RestoreOrder, RestoreStep, SnapshotStep, Which},
+    governor::{Error, Governor, RestoreOrder, RestoreStep, SnapshotStep, Which},
     probe::diff::DiffOptions,
     registry::Repo,
 };
@@ -36,18 +36,6 @@ impl Service {
     pub(super) fn new(governor: &Arc<Governor>) -> Self {
         Self(Arc::clone(governor))
     }
-
-    /// For what changes something: refused once the daemon is ending.
-    fn to_change(&self) -> Result<Arc<Governor>, Status> {
-        if self.0.is_stopping() {
-            return Err(status(Error::new(Reason::ShuttingDown, "the governor is ending; try again")));
-        }
-        Ok(Arc::clone(&self.0))
-    }
-}
-
-fn count(repos: &[Repo]) -> u32 {
-    u32::try_from(repos.len()).unwrap_or(u32::MAX)
 }
 
 fn about(repo: &Repo, total: u32, event: sync_event::Event) -> SyncRepoResponse {
@@ -72,7 +60,7 @@ impl ProbeSync for Service {
         request: Request<SyncRepoRequest>,
     ) -> Result<Response<Self::SyncRepoStream>, Status> {
         use sync_event::Event;
-        let governor = self.to_change()?;
+        let governor = to_change(&self.0)?;
         let request = request.into_inner();
         if request.selectors.is_empty() && !request.all {
             return Err(status(Error::bad_request("selectors", "name the repositories, or set `all`")));
@@ -216,7 +204,7 @@ impl ProbeSync for Service {
         &self,
         request: Request<RestoreRequest>,
     ) -> Result<Response<Self::RestoreStream>, Status> {
-        let governor = self.to_change()?;
+        let governor = to_change(&self.0)?;
         let request = request.into_inner();
         Ok(streaming(move |sink| {
             let (selected, which) = made::selector(request.snapshot)?;
@@ -233,7 +221,9 @@ impl ProbeSync for Service {
             }
             if !request.all {
                 let about = governor.find_snapshot(&order.repo, &order.which)?;
-                return restore_one(&governor, &order, (about.repo_id, about.snapshot.repo_name, 1), sink);
+                // By the name that it has now.
+                let name = governor.repo_of(&about).map_or(about.snapshot.repo_name, |repo| repo.name);
+                return restore_one(&governor, &order, (about.repo_id, name, 1), sink);
             }
             if !matches!(order.which, Which::At(_)) {
                 return Err(Error::bad_request(
@@ -319,7 +309,7 @@ impl ProbeSync for Service {
         request: Request<PruneStoreRequest>,
     ) -> Result<Response<Self::PruneStoreStream>, Status> {
         use prune_event::Event;
-        let governor = self.to_change()?;
+        let governor = to_change(&self.0)?;
         let dry_run = request.into_inner().dry_run;
         Ok(streaming(move |sink| {
             let tell = |event| sink(PruneStoreResponse { event: Some(event) });
@@ -352,7 +342,7 @@ impl ProbeSync for Service {
         &self,
         request: Request<SyncDatabaseRequest>,
     ) -> Result<Response<SyncDatabaseResponse>, Status> {
-        let governor = self.to_change()?;
+        let governor = to_change(&self.0)?;
         blocking(request.metadata(), move || {
             let (listed, seq) = governor.sync_database()?;
             Ok(SyncDatabaseResponse { snapshot: Some(made::snapshot(listed)), seq })

@@ -5,13 +5,13 @@ use crate::{
     fs::bytes_of,
     generated::{
         kanban::{
-            ChangeKind, FileKind, GitState, HookEvent, PathChange, RefChange, RepoFailure, RestoreDone,
+            self, ChangeKind, FileKind, GitState, HookEvent, PathChange, RefChange, RepoFailure, RestoreDone,
             RestorePhase, RestoreProgress, Snapshot, SnapshotPath, SnapshotSelector, SnapshotStatus,
             SyncDone, SyncProgress, snapshot_selector,
         },
         probe,
     },
-    governor::{Error, Phase, RestoreReport, SnapshotEntry, TakenSnapshot, Which},
+    governor::{Error, Phase, RestoreReport, RunningSnapshot, SnapshotEntry, TakenSnapshot, Which},
     ledger::ListedSnapshot,
     probe::{
         diff::{self, Diff},
@@ -66,6 +66,14 @@ pub(super) fn selector(selector: Option<SnapshotSelector>) -> Result<(String, Wh
 
 pub(super) fn progress(progress: &probe::Progress) -> SyncProgress {
     SyncProgress { files: progress.files, bytes: progress.bytes, total_bytes: progress.total_bytes }
+}
+
+pub(super) fn running(running: RunningSnapshot) -> kanban::RunningSnapshot {
+    kanban::RunningSnapshot {
+        repo_id: running.repo_id,
+        repo_name: running.repo_name,
+        progress: Some(progress(&running.progress)),
+    }
 }
 
 pub(super) fn done(taken: TakenSnapshot) -> SyncDone {

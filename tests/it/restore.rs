@@ -165,14 +165,19 @@ fn the_whole_fleet_as_it_was() {
 
 #[test]
 fn a_dry_run_tells_and_changes_nothing() {
-    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let world = World::new().repo("app", &[("a.txt", "one\n"), (".gitignore", "target/\n")]).up();
+    world.until_captured();
     let app = world.at("app");
     let old = world.snapshot("app");
     app.stage("a.txt", "two\n").commit().fine();
     world.until_captured();
-    let before = tree(&app.path);
-    world.kpmo(["restore", "app", "--snapshot", &old, "--dry-run"]).fine().says("a.txt");
-    same(&before, &tree(&app.path));
+    app.write("target/built", "ignored\n");
+    let whole = || tree(&world.path("."));
+    let (before, known) = (whole(), world.kpmo(["events"]).fine().stdout);
+    let said = world.kpmo(["restore", "app", "--snapshot", &old, "--dry-run"]).fine().says("a.txt");
+    said.says("1 path").hides("target");
+    same(&before, &whole());
+    assert_eq!(world.kpmo(["events"]).fine().stdout, known);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Every hook leaves a snapshot, and what is in the store outlives everything.
 
-use std::{fs, process::Command, thread};
+use std::{cell::RefCell, fs, process::Command, thread};
 
 use crate::world::{Background, World};
 
@@ -16,10 +16,10 @@ fn every_hook_leaves_the_state_that_it_was_told_of() {
         (&last["trigger"], &last["branch"], &last["head"], &last["status"]),
         (&"post-commit".into(), &"main".into(), &app.head().into(), &"complete".into())
     );
-    app.git(["push", "-q", "origin", "main"]).fine();
+    // The push's own ref is written after the hook; a slow one's after the snapshot.
+    app.write("in no commit.txt", "x\n").git(["push", "-q", "origin", "main"]).fine();
     world.until_captured();
     let last = &world.snapshots("app")[0];
-    // The push's own ref was written after the hook, or while it was looked at.
     assert_eq!(last["trigger"], "pre-push");
     app.git(["switch", "-qc", "side"]).fine();
     world.until_captured();
@@ -148,6 +148,67 @@ fn a_first_snapshot_beyond_its_limit_waits_for_a_person() {
     assert_eq!(world.snapshots("app").len(), 1);
 }
 
+/// People see how far it has come, and nobody waits for it.
+#[test]
+fn a_large_first_snapshot_is_told_of_and_keeps_no_other_waiting() {
+    const LARGE: u64 = 6 << 30;
+    let world = World::new()
+        .repo("a-large-one", &[("a.txt", "one\n")])
+        .repo("app", &[("a.txt", "one\n")])
+        .repo("lib", &[("b.txt", "b\n")]);
+    let large = world.at("a-large-one");
+    // Zeros, which take no place on the disk, and long to be read.
+    fs::File::create(large.path.join("zeros")).unwrap().set_len(LARGE).unwrap();
+    world
+        .kpmo(["up", world.path("src").to_str().unwrap()])
+        .fine()
+        .says("are being taken in the background")
+        .says("kpmo governor status");
+    for name in ["app", "lib"] {
+        world.until("it has its first", || world.snapshots(name).len() == 1);
+    }
+    assert_eq!(world.snapshots("a-large-one").len(), 0);
+    let status = RefCell::default();
+    world.until("it is being read", || {
+        status.replace(world.json(["governor", "status"]));
+        status.borrow()["snapshots_running"][0]["bytes"].as_u64() > Some(0)
+    });
+    let status = status.into_inner();
+    let running = &status["snapshots_running"];
+    assert_eq!((running.as_array().unwrap().len(), &running[0]["name"]), (1, &"a-large-one".into()));
+    assert_eq!(running[0]["repo"], world.status("a-large-one")["id"]);
+    let of = |key: &str| running[0][key].as_u64().unwrap();
+    assert!(of("bytes") <= of("total_bytes") && of("files") > 0, "{running}");
+    assert!((LARGE..LARGE + (1 << 20)).contains(&of("total_bytes")), "{running}");
+    world.kpmo(["governor", "status"]).fine().says("  a-large-one: ").says(" of about 6.00 GiB (");
+    // Nor does whoever wants the governor to end.
+    world.stop();
+}
+
+#[test]
+fn of_what_has_left_the_registry_nothing_is_wanted() {
+    let world = World::new().patient().repo("app", &[("a.txt", "one\n")]).up();
+    world.until_captured();
+    let wanted = world.home().join("state/snapshots-wanted");
+    let id = world.status("app")["id"].as_str().unwrap().to_owned();
+    world.stop();
+    // Longer than this test asks for it.
+    world.configure("governor.yml", "version: 1\nsnapshots: {quiet_ms: 60000}\n");
+    // As one that was killed leaves it, of a repository that it knew.
+    fs::create_dir_all(&wanted).unwrap();
+    fs::write(wanted.join("0190aaaa-0000-7000-8000-000000000000"), "post-commit").unwrap();
+    world.kpmo(["governor", "start"]).fine();
+    world.until_captured();
+    let app = world.at("app");
+    app.stage("a.txt", "two\n").commit().fine();
+    world.until("its snapshot is wanted", || wanted.join(&id).exists());
+    world.kpmo(["repo", "remove", "app"]).fine();
+    assert!(!wanted.join(&id).exists());
+    let status = world.json(["governor", "status"]);
+    assert_eq!((&status["snapshots_waiting"], &status["problems"]), (&0.into(), &serde_json::json!([])));
+    assert_eq!(world.snapshots(&id).len(), 1, "those that were taken stay");
+}
+
 #[test]
 fn without_snapshots_hooks_take_none_and_people_still_can() {
     let world =
@@ -225,7 +286,7 @@ fn killed_fifty_times_the_store_is_sound_and_has_all_that_was_told() {
         .patient()
         .settings(
             "budgets: {connect_ms: 5000, start_ms: 60000, verdict_ms: 60000}\n\
-             snapshots: {quiet_ms: 0, keep: {last: 3, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0}}\n",
+             snapshots: {quiet_ms: 0, keep: {last: 15, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0}}\n",
         )
         .repo("app", &[("a.txt", "one\n")])
         .up();
@@ -244,13 +305,18 @@ fn killed_fifty_times_the_store_is_sound_and_has_all_that_was_told() {
         });
         let out = world.path(&format!("out{round}"));
         let mut asked = Background::start_into(&mut command, &out);
-        // From at once to long after it is done.
-        let steps = (round * 37) % 60;
-        for _ in 0..steps {
-            thread::park_timeout(std::time::Duration::from_millis(1));
+        // Every third is told of its end first; others are killed from at once to
+        // about then.
+        if round % 3 == 0 {
+            let _ = asked.end();
+            world.kill_any();
+        } else {
+            for _ in 0..(round * 37) % 60 {
+                thread::park_timeout(std::time::Duration::from_millis(1));
+            }
+            world.kill_any();
+            let _ = asked.end();
         }
-        world.kill_any();
-        let _ = asked.end();
         for line in fs::read_to_string(&out).unwrap_or_default().lines() {
             if let Ok(answer) = serde_json::from_str::<serde_json::Value>(line) {
                 let id = find_id(&answer);
@@ -263,10 +329,13 @@ fn killed_fifty_times_the_store_is_sound_and_has_all_that_was_told() {
     if let Some(checked) = world.restic(["check", "--read-data"]) {
         checked.fine().says("no errors were found");
     }
-    assert!(!told.is_empty(), "some were told of");
     let kept: Vec<String> =
         world.snapshots("app").iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect();
-    for (id, text) in told.iter().filter(|(id, _)| kept.contains(id)) {
+    let (newest, _) = told.last().expect("some were told of");
+    assert!(kept.contains(newest), "{newest} was the last to be told of, and is not among {kept:?}");
+    let restored: Vec<_> = told.iter().filter(|(id, _)| kept.contains(id)).collect();
+    assert!(restored.len() >= 5, "of {} that were told of, {} are kept", told.len(), restored.len());
+    for (id, text) in restored {
         let to = world.path(&format!("to-{}", &id[..8]));
         world.kpmo(["restore", "app", "--snapshot", id, "--to", to.to_str().unwrap()]).fine();
         assert_eq!(&fs::read_to_string(to.join("a.txt")).unwrap(), text);

@@ -62,7 +62,7 @@ impl Governor {
         let repo_id = match (repo, ledger) {
             (_, true) => Some(String::new()),
             ("", _) => None,
-            (repo, _) => Some(self.repo_id(repo)?),
+            (repo, _) => Some(self.history_of(repo)?),
         };
         // Copies of the ledger are listed only where they are asked for.
         let mut found = self.ledger.snapshots(repo_id.as_deref(), limit)?;
@@ -84,7 +84,7 @@ impl Governor {
                         format!("{digits:?} is no id: at least {DIGITS} hexadecimal digits, or \"latest\""),
                     ));
                 }
-                let repo_id = if repo.is_empty() { None } else { Some(self.repo_id(repo)?) };
+                let repo_id = if repo.is_empty() { None } else { Some(self.history_of(repo)?) };
                 let mut found = self.ledger.snapshots_beginning(&digits, 100)?;
                 found.retain(|listed| repo_id.as_ref().is_none_or(|id| *id == listed.repo_id));
                 if found.len() > 1 {
@@ -99,13 +99,13 @@ impl Governor {
                 })
             }
             Which::Latest => {
-                let found = self.ledger.last_snapshot(&self.repo_id(repo)?)?;
+                let found = self.ledger.last_snapshot(&self.history_of(repo)?)?;
                 found.ok_or_else(|| {
                     none(format!("there is no snapshot of {repo} yet; `kpmo snapshot {repo}` takes one"))
                 })
             }
             Which::At(time) => {
-                let found = self.ledger.snapshot_at(&self.repo_id(repo)?, *time)?;
+                let found = self.ledger.snapshot_at(&self.history_of(repo)?, *time)?;
                 found.ok_or_else(|| {
                     none(format!("there is no snapshot of {repo} from {time} or before; {hint}"))
                         .with("at", time.to_string())
@@ -114,20 +114,8 @@ impl Governor {
         }
     }
 
-    /// The id that a selector means; that of a repository which has left the
-    /// registry, too, if it is an id that snapshots are known of.
-    fn repo_id(&self, selector: &str) -> Result<String, Error> {
-        match self.select(selector) {
-            Ok(repo) => Ok(repo.id.unwrap_or_default()),
-            Err(error) => match self.ledger.last_snapshot(selector)? {
-                Some(listed) if !selector.is_empty() => Ok(listed.repo_id),
-                _ => Err(error),
-            },
-        }
-    }
-
     /// The registered repository of a snapshot, if it still is.
-    pub(super) fn repo_of(&self, listed: &ListedSnapshot) -> Option<Repo> {
+    pub fn repo_of(&self, listed: &ListedSnapshot) -> Option<Repo> {
         let document = self.document();
         document.repos.iter().find(|repo| repo.id.as_deref() == Some(&listed.repo_id)).cloned()
     }

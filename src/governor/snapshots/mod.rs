@@ -1,30 +1,26 @@
 //! Snapshots: taken when hooks tell that something happened, and when asked for.
 //!
-//! What a hook tells becomes a wish ([`Snapshots::want`]): of each repository
+//! What a hook tells becomes a wish ([`Queue::want`]): of each repository
 //! there is one at most, however many hooks came, and it waits until the
 //! repository has been quiet for a moment. Wishes are marked by a file each, so
 //! that a governor that was killed leaves them to the next one. What is in the
 //! store is listed in the ledger; where the two differ, the store is right.
 
 mod find;
+mod queue;
 mod restoring;
 mod retention;
 mod upkeep;
 
 use std::{
-    collections::{HashMap, HashSet},
-    fs,
-    io::Write,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::PathBuf,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
     Error, Governor, Reason,
     call::{HookCall, Judgement},
-    locked,
 };
 use crate::{
     fs::bytes_of,
@@ -34,70 +30,25 @@ use crate::{
     probe::{Hands, Told},
     registry::{Repo, RepoStatus},
 };
+use queue::{Next, Outcome, Queue, Wish};
+
 pub use find::{SnapshotDetails, SnapshotEntry, Which};
 pub use restoring::{Phase, RestoreOrder, RestoreReport, RestoreStep};
 pub use upkeep::{StoreReport, VerifyReport};
 
-/// How many repositories are captured at a time by themselves: each capture has
-/// threads and tens of megabytes of its own.
-const WORKERS: usize = 1;
-/// A repository that is never quiet has a snapshot this often.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// How many repositories are captured at a time by themselves, so that a large one
+/// does not keep all others waiting: each capture has threads and tens of megabytes
+/// of its own.
+const WORKERS: usize = 2;
 /// How long git waits before a rebase for the state that is about to go.
 const BEFORE_REBASE: Duration = Duration::from_millis(180);
-/// How long after a failure a snapshot is tried again.
-const TRY_AGAIN: Duration = Duration::from_secs(60);
 /// nice(1)'s value of what nobody waits for.
 const BACKGROUND: i32 = 10;
 
 /// Snapshots that are wanted, and the hands that take them.
 pub(super) struct Snapshots {
     hands: Hands,
-    marks: PathBuf,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    wishes: HashMap<String, Wish>,
-    running: HashSet<String>,
-    /// Why the last try failed, by repository.
-    failures: HashMap<String, String>,
-    /// Snapshots since the store was last pruned.
-    since_prune: u64,
-    /// Repositories whose next snapshot is to be made a quick one.
-    unprepared: Vec<String>,
-    /// Until when nothing is tidied up: somebody is at work.
-    busy_until: Option<Instant>,
-    ending: bool,
-    threads: usize,
-}
-
-struct Wish {
-    trigger: String,
-    /// When it was first wanted.
-    since: Instant,
-    /// When it was wanted last.
-    latest: Instant,
-    due: Instant,
-}
-
-impl State {
-    fn taken(&mut self, repo_id: &str) {
-        self.failures.remove(repo_id);
-        self.since_prune += 1;
-        self.unprepared.retain(|other| other != repo_id);
-        self.unprepared.push(repo_id.to_owned());
-    }
-}
-
-/// What a worker does next.
-enum Next {
-    Take(String, Wish),
-    Prepare(String),
-    TidyUp,
-    End,
+    queue: Queue,
 }
 
 /// A snapshot that was asked for.
@@ -111,13 +62,22 @@ pub struct TakenSnapshot {
     pub reasons: Vec<String>,
 }
 
+/// A repository whose snapshot is being taken by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunningSnapshot {
+    /// Its id.
+    pub repo_id: String,
+    /// Its name.
+    pub repo_name: String,
+    /// How far it has come; its total is an estimate.
+    pub progress: contract::Progress,
+}
+
 impl Snapshots {
     pub(super) fn new(home: &crate::client::Home, git: Git) -> Self {
         Self {
             hands: Hands::new(home.probe.clone(), home.state.clone(), git),
-            marks: home.state.join("snapshots-wanted"),
-            state: Mutex::default(),
-            changed: Condvar::new(),
+            queue: Queue::new(home.state.join("snapshots-wanted")),
         }
     }
 
@@ -125,147 +85,16 @@ impl Snapshots {
         &self.hands
     }
 
-    /// Wants a snapshot of a repository once it has been `quiet` for so long.
-    fn want(&self, repo_id: &str, trigger: &str, quiet: Duration) {
-        let now = Instant::now();
-        let mut state = locked(&self.state);
-        let is_new = !state.wishes.contains_key(repo_id);
-        let wish = state.wishes.entry(repo_id.to_owned()).or_insert_with(|| Wish {
-            trigger: String::new(),
-            since: now,
-            latest: now,
-            due: now,
-        });
-        wish.latest = now;
-        trigger.clone_into(&mut wish.trigger);
-        wish.due = (now + quiet).min(wish.since + LONGEST_WAIT.max(quiet));
-        if is_new {
-            self.mark(repo_id, trigger);
-        }
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    /// Not synced: what a loss of power takes away is only that it was wanted.
-    fn mark(&self, repo_id: &str, trigger: &str) {
-        let path = self.marks.join(repo_id);
-        // A home that is gone is not made anew.
-        let made = fs::DirBuilder::new().mode(0o700).create(&self.marks);
-        let made = made.or_else(|error| if self.marks.is_dir() { Ok(()) } else { Err(error) });
-        let write = |()| {
-            let mut file =
-                fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-            file.write_all(trigger.as_bytes())
-        };
-        let marked = made.and_then(write);
-        if let Err(error) = marked {
-            tracing::warn!(path = %path.display(), %error, "that a snapshot is wanted is not on disk");
-        }
-    }
-
-    /// Repositories whose snapshot is wanted or being taken.
-    pub(super) fn waiting(&self) -> usize {
-        let state = locked(&self.state);
-        state.wishes.len() + state.running.len()
-    }
-
-    fn failures(&self) -> Vec<(String, String)> {
-        locked(&self.state).failures.clone().into_iter().collect()
-    }
-
-    /// What is to be done, and by whom: `first` is the thread that also tidies up.
-    fn next(&self, first: bool) -> Next {
-        let mut state = locked(&self.state);
-        loop {
-            if state.ending {
-                return Next::End;
-            }
-            let now = Instant::now();
-            let free = |(id, _): &(&String, &Wish)| !state.running.contains(*id);
-            let earliest = state.wishes.iter().filter(free).min_by_key(|(_, wish)| wish.due);
-            let due = match earliest {
-                Some((id, wish)) if wish.due <= now => {
-                    let id = id.clone();
-                    if let Some(wish) = state.wishes.remove(&id) {
-                        state.running.insert(id.clone());
-                        return Next::Take(id, wish);
-                    }
-                    continue;
-                }
-                Some((_, wish)) => Some(wish.due),
-                None => None,
-            };
-            if let Some(id) = state.unprepared.pop() {
-                return Next::Prepare(id);
-            }
-            let tidy_up = state.busy_until.filter(|_| first && due.is_none());
-            if tidy_up.is_some_and(|at| at <= now) {
-                state.busy_until = None;
-                return Next::TidyUp;
-            }
-            state = match due.into_iter().chain(tidy_up).min() {
-                Some(at) => {
-                    let waited = self.changed.wait_timeout(state, at - now);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-            };
-        }
-    }
-
-    /// A wish was granted, or not.
-    fn ended(&self, repo_id: &str, failed: Option<(String, bool)>) {
-        let mut state = locked(&self.state);
-        state.running.remove(repo_id);
-        state.busy_until = Some(Instant::now() + upkeep::IDLE);
-        match failed {
-            None => {
-                state.taken(repo_id);
-                if !state.wishes.contains_key(repo_id) {
-                    let _ = fs::remove_file(self.marks.join(repo_id));
-                }
-            }
-            Some((why, again)) => {
-                state.failures.insert(repo_id.to_owned(), why);
-                if again {
-                    let due = Instant::now() + TRY_AGAIN;
-                    let wish = Wish { trigger: "again".to_owned(), since: due, latest: due, due };
-                    state.wishes.entry(repo_id.to_owned()).or_insert(wish);
-                } else if !state.wishes.contains_key(repo_id) {
-                    let _ = fs::remove_file(self.marks.join(repo_id));
-                }
-            }
-        }
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    /// A snapshot that somebody asked for was taken; it was begun at `since`.
-    fn granted_aside(&self, repo_id: &str, since: Instant) {
-        let mut state = locked(&self.state);
-        state.busy_until = Some(Instant::now() + upkeep::IDLE);
-        state.taken(repo_id);
-        // What was wanted before then is granted, too.
-        if state.wishes.get(repo_id).is_some_and(|wish| wish.latest < since) {
-            state.wishes.remove(repo_id);
-            if !state.running.contains(repo_id) {
-                let _ = fs::remove_file(self.marks.join(repo_id));
-            }
-        }
-        drop(state);
-        self.changed.notify_all();
+    /// A repository has left the registry: nothing is wanted of it, and nothing
+    /// need be remembered.
+    pub(super) fn forget(&self, repo_id: &str) {
+        self.queue.forget(repo_id);
+        self.hands.forget(repo_id);
     }
 
     /// Ends the workers after what they are doing, or leaves them behind.
     pub(super) fn finish(&self, patience: Duration) {
-        let mut state = locked(&self.state);
-        state.ending = true;
-        self.changed.notify_all();
-        let waited = self.changed.wait_timeout_while(state, patience, |state| state.threads > 0);
-        state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        if state.threads > 0 {
-            tracing::info!("a snapshot that was being taken is left for the next governor");
-        }
+        self.queue.finish(patience);
     }
 }
 
@@ -273,7 +102,7 @@ impl Snapshots {
 pub(super) fn start(governor: &Arc<Governor>) {
     for number in 0..WORKERS {
         let worker = Arc::clone(governor);
-        locked(&governor.snapshots.state).threads += 1;
+        governor.snapshots.queue.count_thread(true);
         let spawned = std::thread::Builder::new().name("snapshots".into()).spawn(move || {
             // Threads of a capture inherit it.
             let _ = rustix::process::setpriority_process(None, BACKGROUND);
@@ -281,12 +110,11 @@ pub(super) fn start(governor: &Arc<Governor>) {
                 worker.take_over();
             }
             worker.work(number == 0);
-            locked(&worker.snapshots.state).threads -= 1;
-            worker.snapshots.changed.notify_all();
+            worker.snapshots.queue.count_thread(false);
         });
         if let Err(error) = spawned {
             tracing::error!(%error, "the thread for snapshots could not be started");
-            locked(&governor.snapshots.state).threads -= 1;
+            governor.snapshots.queue.count_thread(false);
         }
     }
 }
@@ -296,7 +124,7 @@ impl Governor {
     pub(super) fn want_snapshot(&self, repo_id: Option<&str>, trigger: &str) {
         let settings = self.settings().snapshots;
         let Some(repo_id) = repo_id.filter(|_| settings.enabled) else { return };
-        self.snapshots.want(repo_id, trigger, settings.quiet);
+        self.snapshots.queue.want(repo_id, trigger, settings.quiet);
     }
 
     /// A rebase is about to begin: its repository's state is wanted now, and git
@@ -308,60 +136,67 @@ impl Governor {
         if let Some((repo_id, _)) = &identity
             && self.settings().snapshots.enabled
         {
-            self.snapshots.want(repo_id, "pre-rebase", Duration::ZERO);
-            let state = locked(&self.snapshots.state);
-            let is_wanted =
-                |state: &mut State| state.wishes.contains_key(repo_id) || state.running.contains(repo_id);
+            self.snapshots.queue.want(repo_id, "pre-rebase", Duration::ZERO);
             // Done or not, git goes on then.
-            drop(self.snapshots.changed.wait_timeout_while(state, BEFORE_REBASE, is_wanted));
+            self.snapshots.queue.wait_for(repo_id, BEFORE_REBASE);
         }
         Judgement::noted(identity)
     }
 
     fn work(&self, first: bool) {
+        let queue = &self.snapshots.queue;
         loop {
-            match self.snapshots.next(first) {
-                Next::Take(repo_id, wish) => self.grant(&repo_id, &wish),
-                Next::Prepare(repo_id) => {
+            match queue.next(first) {
+                Next::Take(repo_id, wish) => queue.ended(&repo_id, self.grant(&repo_id, &wish)),
+                Next::Prepare(repo_id) if self.registered_as(&repo_id).is_some() => {
                     if let Err(error) = self.snapshots.hands.prepare(&repo_id) {
                         tracing::info!(repo_id, %error, "its next snapshot takes longer");
                     }
                 }
-                Next::TidyUp => self.tidy_up(),
+                Next::Prepare(repo_id) => self.snapshots.forget(&repo_id),
+                Next::TidyUp => {
+                    let tidied = catch_unwind(AssertUnwindSafe(|| self.tidy_up()));
+                    queue.tidied();
+                    if tidied.is_err() {
+                        tracing::error!("tidying up the store failed; the lines above tell where");
+                    }
+                }
                 Next::End => return,
             }
         }
     }
 
-    fn grant(&self, repo_id: &str, wish: &Wish) {
-        let repo = self
-            .registry
-            .view()
-            .document
-            .repos
-            .iter()
-            .find(|repo| repo.id.as_deref() == Some(repo_id))
-            .cloned();
-        let Some(repo) = repo else {
+    fn registered_as(&self, repo_id: &str) -> Option<Repo> {
+        let document = self.registry.view().document;
+        document.repos.iter().find(|repo| repo.id.as_deref() == Some(repo_id)).cloned()
+    }
+
+    fn grant(&self, repo_id: &str, wish: &Wish) -> Outcome {
+        let Some(repo) = self.registered_as(repo_id) else {
             // It has left the registry meanwhile.
-            self.snapshots.ended(repo_id, None);
-            return;
+            self.snapshots.hands.forget(repo_id);
+            return Outcome::Gone;
         };
         let limit = self.settings().snapshots.first_limit;
-        let taken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            self.take_snapshot(&repo, &wish.trigger, limit, &|_| !self.is_stopping())
+        let taken = catch_unwind(AssertUnwindSafe(|| {
+            self.take_snapshot(&repo, &wish.trigger, limit, &|progress| {
+                self.snapshots.queue.told(repo_id, progress);
+                !self.is_stopping()
+            })
         }));
-        let failed = match taken {
-            Ok(Ok(_)) => None,
+        match taken {
+            Ok(Ok(_)) => Outcome::Taken,
             Ok(Err(error)) => {
                 tracing::warn!(repo = repo.name, error = error.message, "no snapshot was taken");
-                let again =
-                    matches!(error.reason, Reason::StoreBusy | Reason::DiskFull | Reason::StoreUnavailable);
-                Some((error.message, again))
+                match error.reason {
+                    Reason::StoreBusy | Reason::DiskFull | Reason::StoreUnavailable => {
+                        Outcome::NotYet(error.message)
+                    }
+                    _ => Outcome::Failed(error.message),
+                }
             }
-            Err(_) => Some(("it failed; the governor's log tells where".to_owned(), false)),
-        };
-        self.snapshots.ended(repo_id, failed);
+            Err(_) => Outcome::Failed("it failed; the governor's log tells where".to_owned()),
+        }
     }
 
     /// Takes a snapshot of one repository now, unless nothing has changed.
@@ -433,7 +268,7 @@ impl Governor {
             let goes_on = match taken {
                 Ok(taken) => {
                     if let Some(id) = &repo.id {
-                        self.snapshots.granted_aside(id, since);
+                        self.snapshots.queue.granted_aside(id, since);
                     }
                     sink(repo, SnapshotStep::Done(taken))
                 }
@@ -448,7 +283,7 @@ impl Governor {
     /// Wants snapshots of repositories, and does not wait for them.
     pub fn snapshot_later(&self, repo: &Repo, trigger: &str) {
         if let Some(id) = &repo.id {
-            self.snapshots.want(id, trigger, Duration::ZERO);
+            self.snapshots.queue.want(id, trigger, Duration::ZERO);
         }
     }
 
@@ -460,21 +295,25 @@ impl Governor {
 
     /// Repositories whose snapshot is wanted or being taken.
     pub fn snapshots_waiting(&self) -> usize {
-        self.snapshots.waiting()
+        self.snapshots.queue.waiting()
+    }
+
+    /// Those that are being taken by themselves, by name.
+    pub fn snapshots_running(&self) -> Vec<RunningSnapshot> {
+        let named = |(repo_id, progress): (String, _)| {
+            let repo_name = self.registered_as(&repo_id)?.name;
+            Some(RunningSnapshot { repo_id, repo_name, progress })
+        };
+        let mut running: Vec<_> = self.snapshots.queue.running().into_iter().filter_map(named).collect();
+        running.sort_by(|one, other| one.repo_name.cmp(&other.repo_name));
+        running
     }
 
     /// What is wrong with snapshots, a line each.
     pub(super) fn snapshot_problems(&self) -> Vec<String> {
-        let document = self.registry.view().document;
-        let name = |id: &str| {
-            let repo = document.repos.iter().find(|repo| repo.id.as_deref() == Some(id));
-            repo.map(|repo| repo.name.clone())
-        };
-        let mut problems: Vec<String> = self
-            .snapshots
-            .failures()
-            .into_iter()
-            .filter_map(|(id, why)| Some(format!("no snapshot of {}: {why}", name(&id)?)))
+        let failures = self.snapshots.queue.failures().into_iter();
+        let mut problems: Vec<String> = failures
+            .filter_map(|(id, why)| Some(format!("no snapshot of {}: {why}", self.registered_as(&id)?.name)))
             .collect();
         problems.sort();
         problems

@@ -9,9 +9,10 @@ use crate::{
     generated::probe as contract,
     ledger::{EventDraft, EventKind, ListedSnapshot},
     probe::{
-        diff::{DiffOptions, PathChange},
-        restore::Outline,
+        diff::{ChangeKind, PathChange},
+        restore::{Mismatch, Outline, Previewed},
     },
+    registry::Repo,
 };
 
 /// What is to be restored.
@@ -107,34 +108,19 @@ impl Governor {
         };
         // What is refused anyhow leaves no snapshot behind.
         let outline = self.snapshots.hands().outline(&request)?;
-        let present = if order.to.is_none() && is_something(&main) {
+        if order.dry_run {
             let told = |progress: contract::Progress| {
-                sink(RestoreStep::Progress(Phase::Keeping, progress.bytes, progress.total_bytes))
+                sink(RestoreStep::Progress(Phase::Verifying, progress.bytes, progress.total_bytes))
             };
-            match repo.as_ref().map(|repo| self.take_snapshot(repo, PRESENT, None, &told)) {
-                Some(Ok(taken)) => Some(taken.listed),
-                // Something else is there: what is to become of that, the hands decide.
-                Some(Err(error)) if matches!(error.reason, Reason::NotARepository) => None,
-                Some(Err(mut error)) => {
-                    error.message = format!(
-                        "what stands there could not be kept in a snapshot, so nothing was changed: {}",
-                        error.message
-                    );
-                    return Err(error);
-                }
-                None => None,
-            }
-        } else {
-            None
+            let previewed = self.snapshots.hands().preview(&request, &told)?;
+            sink(RestoreStep::Changes(previewed.into_iter().map(change).collect()));
+            return Ok(RestoreReport { snapshot, present: None, restored: outlined(&outline) });
+        }
+        let present = match &repo {
+            Some(repo) if order.to.is_none() && is_something(&main) => self.keep_present(repo, sink)?,
+            _ => None,
         };
         request.present_id = present.as_ref().map(|it| it.snapshot.id.clone()).unwrap_or_default();
-        if order.dry_run {
-            if let Some(present) = &present {
-                let options = DiffOptions { git_dir: false, paths: order.paths.clone(), lines: false };
-                sink(RestoreStep::Changes(self.diff_snapshots(present, &snapshot, &options)?.paths));
-            }
-            return Ok(RestoreReport { snapshot, present, restored: outlined(&outline) });
-        }
         let told = |progress: contract::Progress| {
             // Each byte counts twice: written, and read again.
             let half = progress.total_bytes / 2;
@@ -147,6 +133,25 @@ impl Governor {
         let restored = self.snapshots.hands().restore(&request, &told)?;
         self.note_restored(order, &snapshot, &restored);
         Ok(RestoreReport { snapshot, present, restored })
+    }
+
+    /// Keeps what stands in a repository's place in a snapshot.
+    fn keep_present(&self, repo: &Repo, sink: Sink<'_>) -> Result<Option<ListedSnapshot>, Error> {
+        let told = |progress: contract::Progress| {
+            sink(RestoreStep::Progress(Phase::Keeping, progress.bytes, progress.total_bytes))
+        };
+        match self.take_snapshot(repo, PRESENT, None, &told) {
+            Ok(taken) => Ok(Some(taken.listed)),
+            // Something else is there: what is to become of that, the hands decide.
+            Err(error) if matches!(error.reason, Reason::NotARepository) => Ok(None),
+            Err(mut error) => {
+                error.message = format!(
+                    "what stands there could not be kept in a snapshot, so nothing was changed: {}",
+                    error.message
+                );
+                Err(error)
+            }
+        }
     }
 
     /// The newest snapshot that was not taken only to keep what a restore, or a
@@ -184,6 +189,21 @@ fn outlined(outline: &Outline) -> contract::Restored {
         bytes: outline.bytes,
         ..contract::Restored::default()
     }
+}
+
+/// What restoring does to a path that is not as the snapshot has it.
+fn change(previewed: Previewed) -> PathChange {
+    let Previewed { path, what, old, new } = previewed;
+    let kind = match what {
+        Mismatch::Missing => ChangeKind::Added,
+        Mismatch::Extra => ChangeKind::Deleted,
+        Mismatch::Kind => ChangeKind::TypeChanged,
+        Mismatch::Mode { .. } => ChangeKind::ModeChanged,
+        Mismatch::Content | Mismatch::Target | Mismatch::Time | Mismatch::Unreadable(_) => {
+            ChangeKind::Modified
+        }
+    };
+    PathChange { path, kind, old, new, lines: None }
 }
 
 fn stopped() -> Error {

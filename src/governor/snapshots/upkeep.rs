@@ -1,8 +1,6 @@
 use std::{
     collections::BTreeSet,
-    fs,
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
 };
 
 use jiff::tz::TimeZone;
@@ -11,13 +9,10 @@ use super::{Error, Governor, retention};
 use crate::{
     fs::{RealWriter, Writer, bytes_of, shown},
     generated::probe as contract,
-    governor::locked,
     ledger::{EventDraft, EventKind, Filter, ListedSnapshot, Projection, SnapshotRecord},
     probe::store::{Checked, Progress, Pruned, Snapshot, SnapshotId, Stats, Store},
 };
 
-/// How long nobody must have been at work before the store is tidied up.
-pub(super) const IDLE: Duration = Duration::from_secs(20);
 /// After how many events the ledger is copied again.
 const EVENTS: u64 = 1_000;
 /// Most snapshots that one event forgets: their ids have to fit in it.
@@ -76,14 +71,7 @@ impl Governor {
         if let Err(error) = self.count_since_prune() {
             tracing::warn!(error = error.message, "what is to be tidied up is not known");
         }
-        let Ok(marks) = fs::read_dir(&self.snapshots.marks) else { return };
-        for mark in marks.flatten() {
-            let trigger = fs::read_to_string(mark.path()).unwrap_or_default();
-            if let Ok(repo_id) = mark.file_name().into_string() {
-                let trigger = if trigger.is_empty() { "again" } else { &trigger };
-                self.snapshots.want(&repo_id, trigger, Duration::ZERO);
-            }
-        }
+        self.snapshots.queue.take_over();
     }
 
     /// Makes the ledger's list of snapshots what the store has; returns how many
@@ -133,11 +121,7 @@ impl Governor {
         let since = pruned.last().map_or(1, |event| event.seq);
         let enough = usize::try_from(self.settings().snapshots.prune_after).unwrap_or(usize::MAX);
         let count = self.ledger.read(since, enough, &of(EventKind::Snapshot))?.len();
-        let mut state = locked(&self.snapshots.state);
-        state.since_prune += count as u64;
-        if count > 0 {
-            state.busy_until = Some(std::time::Instant::now() + IDLE);
-        }
+        self.snapshots.queue.add_since_prune(count as u64);
         Ok(())
     }
 
@@ -145,7 +129,7 @@ impl Governor {
     /// and copies the ledger; each only when enough has happened.
     pub(super) fn tidy_up(&self) {
         let settings = self.settings().snapshots;
-        let since = locked(&self.snapshots.state).since_prune;
+        let since = self.snapshots.queue.since_prune();
         let bytes = self.snapshots.hands().store().and_then(|store| store.stats());
         let is_over = bytes.is_ok_and(|stats| {
             settings.quota.is_some_and(|quota| stats.bytes - stats.marked_bytes.min(stats.bytes) > quota)
@@ -212,7 +196,7 @@ impl Governor {
             pruned.removed_bytes += more.removed_bytes;
             pruned.repacked_bytes += more.repacked_bytes;
         }
-        locked(&self.snapshots.state).since_prune = 0;
+        self.snapshots.queue.pruned();
         let mut draft = EventDraft::new(EventKind::StorePruned, "governor");
         for (key, value) in [
             ("forgotten", forgotten),

@@ -131,6 +131,7 @@ struct InMemory {
 
 impl Open for InMemory {
     fn open(self: Box<Self>) -> io::Result<Box<dyn Read + Send>> {
+        self.witness.opened.fetch_add(1, Relaxed);
         self.witness.read.fetch_add(self.bytes.len() as u64, Relaxed);
         Ok(Box::new(Cursor::new(self.bytes)))
     }
@@ -149,6 +150,7 @@ impl Open for OnDisk {
         witness.before_open(&path).inspect_err(|error| witness.cannot(&path, error))?;
         match open_regular(&path) {
             Ok((file, now)) => {
+                witness.opened.fetch_add(1, Relaxed);
                 if !is_same_file(&now, &stat) {
                     witness.moved(&path, "changed before it was read");
                 }

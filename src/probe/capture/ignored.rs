@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     fs::path_from,
-    git::{Git, GitError, Location},
+    git::{Git, GitError, Location, ignored_paths},
 };
 
 /// Questions that are put at the same time.
@@ -54,15 +54,13 @@ pub(super) fn ask_all(
 }
 
 fn ask(git: &Git, location: &Location, top: &Path, env: bool) -> Result<Ignored, GitError> {
-    let args = ["ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z"];
-    Ok(parse(&git.output(location, &args)?, top, env))
+    Ok(sorted_out(ignored_paths(git, location)?, top, env))
 }
 
 /// git names an ignored directory alone, and nothing in it. A directory that is
 /// not ignored itself, but in which everything is, is named as well as what is
 /// in it.
-fn parse(answer: &[u8], top: &Path, env: bool) -> Ignored {
-    let mut names: Vec<&[u8]> = answer.split(|byte| *byte == 0).filter(|name| !name.is_empty()).collect();
+fn sorted_out(mut names: Vec<Vec<u8>>, top: &Path, env: bool) -> Ignored {
     names.sort_unstable();
     let mut ignored = Ignored::default();
     for (at, name) in names.iter().enumerate() {
@@ -91,12 +89,12 @@ mod tests {
 
     #[test]
     fn a_directory_that_is_named_with_its_content_stays() {
-        let answer = b"a.o\0obj/\0obj/a.o\0obj/deep/\0target/\0sub/.env\0";
+        let names = || ["a.o", "obj/", "obj/a.o", "obj/deep/", "target/", "sub/.env"].map(Vec::from).to_vec();
         let top = Path::new("/r");
-        let ignored = parse(answer, top, true);
+        let ignored = sorted_out(names(), top, true);
         assert_eq!(ignored.dirs, [Path::new("/r/obj/deep"), Path::new("/r/target")]);
         assert_eq!(ignored.files, [Path::new("/r/a.o"), Path::new("/r/obj/a.o")]);
-        assert!(parse(answer, top, false).files.contains(&PathBuf::from("/r/sub/.env")));
+        assert!(sorted_out(names(), top, false).files.contains(&PathBuf::from("/r/sub/.env")));
         assert!(is_env(b".env.local") && !is_env(b".envrc") && !is_env(b".env/x"));
     }
 }

@@ -30,15 +30,11 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::PathBuf,
-    sync::PoisonError,
-};
+use std::{path::PathBuf, sync::PoisonError};
 
 use crate::{
     git::Git,
-    probe::store::{Progress, Snapshot, Store, StoreError, Trigger},
+    probe::store::{Snapshot, Store, StoreError, Trigger},
 };
 pub use error::CaptureError;
 use states::States;
@@ -78,14 +74,21 @@ pub struct Captured {
     pub unchanged: bool,
 }
 
-/// How large a repository is.
+/// How much has been read of what is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Estimate {
-    /// Files that a snapshot has.
+pub struct Reading {
+    /// Files that have been opened so far.
     pub files: u64,
-    /// Their bytes.
+    /// Bytes that have been read so far.
     pub bytes: u64,
+    /// Bytes of all files that are to be read, as they were when the repository was
+    /// looked at.
+    pub total_bytes: u64,
 }
+
+/// Told how far a capture has come: once when it is known how much is to be read,
+/// and then as it is. False: stop.
+pub type Told<'a> = &'a (dyn Fn(Reading) -> bool + Send + Sync);
 
 /// Takes snapshots, and remembers of the repositories of late what the store has
 /// of them.
@@ -108,8 +111,7 @@ impl Capturer {
     }
 
     /// Takes a snapshot, unless the last one has everything as it is. Captures of
-    /// the same repository wait for each other. `progress` is told of bytes
-    /// read, of those to be read.
+    /// the same repository wait for each other.
     ///
     /// What can't be read makes the snapshot partial; what goes on changing, torn.
     pub fn capture(
@@ -117,7 +119,7 @@ impl Capturer {
         store: &dyn Store,
         of: &Subject,
         options: &CaptureOptions,
-        progress: Progress<'_>,
+        told: Told<'_>,
     ) -> Result<Captured, CaptureError> {
         let state = self.states.of(&of.repo_id);
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,7 +128,7 @@ impl Capturer {
             store,
             of,
             options,
-            progress,
+            told,
             #[cfg(test)]
             before_open: self.before_open.clone(),
         };
@@ -148,12 +150,5 @@ impl Capturer {
     /// Forgets what is remembered of a repository.
     pub fn forget(&self, repo_id: &str) {
         self.states.forget(repo_id);
-    }
-
-    /// How large a snapshot of the repository is.
-    pub fn estimate(&self, of: &Subject, options: &CaptureOptions) -> Result<Estimate, CaptureError> {
-        let scan = scan::scan(&self.git, &of.path, options.env, None, None)?;
-        let all = compare::compare(&scan.tree, None, &HashSet::new(), &HashMap::new());
-        Ok(Estimate { files: all.files, bytes: all.bytes })
     }
 }

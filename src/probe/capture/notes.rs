@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use super::Reading;
 use crate::fs::shown;
 
 /// How many are told one by one.
@@ -67,6 +68,8 @@ pub(super) struct Witness {
     unreadable: Mutex<Notes>,
     /// What changed meanwhile.
     moved: Mutex<Notes>,
+    /// Files that were opened.
+    pub opened: AtomicU64,
     /// Bytes that were read.
     pub read: AtomicU64,
     /// Nothing more is to be read.
@@ -101,6 +104,13 @@ impl Witness {
 
     pub fn moved(&self, path: &Path, what: &str) {
         lock(&self.moved).add(path, what);
+    }
+
+    /// How far reading has come, of `total_bytes`. Of files that have grown no more
+    /// is read than there was.
+    pub fn reading(&self, total_bytes: u64) -> Reading {
+        let bytes = self.read.load(Relaxed).min(total_bytes);
+        Reading { files: self.opened.load(Relaxed), bytes, total_bytes }
     }
 
     pub fn is_stopped(&self) -> bool {

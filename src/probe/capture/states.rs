@@ -40,8 +40,7 @@ impl State {
             }
         }
         if self.last.is_none() {
-            let of_it = store.snapshots()?.into_iter().filter(|snapshot| snapshot.draft.repo_id == repo_id);
-            self.last = of_it.max_by_key(|snapshot| snapshot.draft.time);
+            self.last = store.last(repo_id)?;
         }
         let Some(last) = &self.last else { return Ok(()) };
         if self.known().is_none() {

@@ -14,7 +14,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    CaptureError, CaptureOptions, Captured, Subject,
+    CaptureError, CaptureOptions, Captured, Reading, Subject, Told,
     compare::{Comparison, compare, is_as_stored},
     entries::{Entries, Plan},
     files::open_regular,
@@ -24,7 +24,7 @@ use super::{
     states::State,
 };
 use crate::git::Git;
-use crate::probe::store::{Draft, Progress, Snapshot, SnapshotId, SnapshotStatus, Store, StoreError, Stored};
+use crate::probe::store::{Draft, Snapshot, SnapshotId, SnapshotStatus, Store, StoreError, Stored};
 
 /// How often it is tried to have everything of one moment.
 const TRIES: usize = 3;
@@ -40,7 +40,7 @@ pub(super) struct Take<'a> {
     pub store: &'a dyn Store,
     pub of: &'a Subject,
     pub options: &'a CaptureOptions,
-    pub progress: Progress<'a>,
+    pub told: Told<'a>,
     #[cfg(test)]
     pub before_open: Option<super::BeforeOpen>,
 }
@@ -99,6 +99,10 @@ impl Take<'_> {
         {
             let Comparison { files, bytes, .. } = comparison;
             return Err(CaptureError::TooLarge { files, bytes, limit });
+        }
+
+        if !(self.told)(Reading { total_bytes: comparison.bytes, ..Reading::default() }) {
+            return Err(CaptureError::Stopped);
         }
 
         let witness = Witness::default();
@@ -161,7 +165,7 @@ impl Take<'_> {
                 store.put(Box::new(entries), parent)
             });
             while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(TOLD_EVERY) {
-                if !(self.progress)(witness.read.load(Relaxed).min(bytes), bytes) {
+                if !(self.told)(witness.reading(bytes)) {
                     witness.stop.store(true, Relaxed);
                 }
             }
@@ -172,7 +176,7 @@ impl Take<'_> {
         }
         match stored {
             Ok(stored) => {
-                (self.progress)(bytes, bytes);
+                (self.told)(Reading { bytes, ..witness.reading(bytes) });
                 Ok(stored?)
             }
             Err(panic) => std::panic::resume_unwind(panic),

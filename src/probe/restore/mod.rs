@@ -18,6 +18,7 @@ mod fill;
 mod journal;
 mod mend;
 mod plan;
+mod preview;
 mod recover;
 mod standing;
 mod swap;
@@ -37,6 +38,7 @@ use crate::{
     probe::store::{Progress, Snapshot, SnapshotStatus, Store},
 };
 pub use error::RestoreError;
+pub use preview::{Previewed, preview};
 pub use recover::{Recovered, is_pending, recover};
 pub use verify::{Difference, Mismatch, verify};
 

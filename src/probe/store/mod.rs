@@ -13,6 +13,7 @@ mod error;
 mod failure;
 mod index;
 mod keys;
+mod lasts;
 mod lock;
 mod mode;
 mod node;
@@ -284,6 +285,10 @@ pub trait Store: Send + Sync {
 
     /// Every snapshot, oldest first.
     fn snapshots(&self) -> Result<Vec<Snapshot>, StoreError>;
+
+    /// A repository's newest snapshot. To be asked often: what was read for it once
+    /// is not read again.
+    fn last(&self, repo_id: &str) -> Result<Option<Snapshot>, StoreError>;
 
     /// One snapshot.
     fn snapshot(&self, id: &SnapshotId) -> Result<Snapshot, StoreError>;

@@ -22,6 +22,7 @@ use super::{
     failure,
     index::{Indexed, Keeper},
     keys::{self, Handle, Places},
+    lasts::Lasts,
     lock::{Held, StoreLock},
     node,
     source::{Above, Given},
@@ -63,6 +64,7 @@ pub struct RusticStore {
     pub(super) contents: Keeper<IndexedFullStatus>,
     /// Trees that were stored lately, and the store's generation at that time.
     stored: Mutex<HashMap<String, u64>>,
+    pub(super) lasts: Mutex<Lasts>,
     pub(super) above: Arc<Above>,
     identity: Identity,
 }
@@ -108,6 +110,7 @@ impl RusticStore {
             index: Keeper::default(),
             contents: Keeper::default(),
             stored: Mutex::default(),
+            lasts: Mutex::default(),
             above: Arc::default(),
             identity: Identity::of_this_process(),
         })
@@ -287,6 +290,10 @@ impl Store for RusticStore {
         let mut snapshots: Vec<_> = self.all(&handle)?.iter().filter_map(describe::of_file).collect();
         snapshots.sort_by(|a, b| (a.draft.time, &a.id).cmp(&(b.draft.time, &b.id)));
         Ok(snapshots)
+    }
+
+    fn last(&self, repo_id: &str) -> Result<Option<Snapshot>, StoreError> {
+        self.last_of(repo_id)
     }
 
     fn snapshot(&self, id: &SnapshotId) -> Result<Snapshot, StoreError> {

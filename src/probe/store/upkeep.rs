@@ -58,16 +58,25 @@ impl RusticStore {
         let listed = || -> Result<BTreeSet<EngineId>, _> { self.run(what, || Ok(handle.list()?.collect())) };
         loop {
             let before = listed()?;
-            let read = self.run(what, || {
-                let files = handle.stream_files_list::<SnapshotFile>(before.iter().copied().collect())?;
-                files.map(|file| file.map(|(id, file)| SnapshotFile { id, ..file })).collect()
-            });
+            let read = self.read_all(handle, before.iter().copied().collect());
             // One that was forgotten meanwhile can't be read; then the list has
             // changed, too.
             if read.is_ok() || before.is_subset(&listed()?) {
                 return read;
             }
         }
+    }
+
+    /// The files of these.
+    pub(super) fn read_all(
+        &self,
+        handle: &Handle,
+        ids: Vec<EngineId>,
+    ) -> Result<Vec<SnapshotFile>, StoreError> {
+        self.run("read the snapshots", || {
+            let files = handle.stream_files_list::<SnapshotFile>(ids)?;
+            files.map(|file| file.map(|(id, file)| SnapshotFile { id, ..file })).collect()
+        })
     }
 
     /// See [`super::Store::forget`].

@@ -9,12 +9,16 @@ use std::{
         net::UnixListener,
     },
     path::Path,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::world::World;
-use crate::probe::capture::{CaptureError, Estimate};
+use crate::probe::{
+    capture::{CaptureError, Reading},
+    store::SnapshotStatus,
+};
 
 #[test]
 fn work_of_every_kind_is_there_byte_by_byte() {
@@ -171,16 +175,22 @@ fn a_first_snapshot_has_a_limit_and_a_size() {
     world.write("r/large", vec![7; 100_000]);
     world.write("r/.git/info/exclude", "ignored");
     world.write("r/ignored", vec![7; 100_000]);
-    let Estimate { files, bytes } = world.capturer.estimate(&world.subject("r"), &world.options).unwrap();
-    assert!(files > 10 && (100_000..200_000).contains(&bytes), "{files} {bytes}");
     world.options.limit = Some(99_999);
     let error = world.try_capture("r").unwrap_err();
-    assert!(
-        matches!(error, CaptureError::TooLarge { files: f, bytes: b, limit: 99_999 } if f == files && b == bytes),
-        "{error}"
-    );
+    let CaptureError::TooLarge { files, bytes, limit: 99_999 } = error else { panic!("{error}") };
+    assert!(files > 10 && (100_000..200_000).contains(&bytes), "{files} {bytes}");
     world.options.limit = Some(200_000);
-    world.complete("r");
+    let told = std::sync::Mutex::new(Vec::new());
+    let (store, subject) = (&world.store, world.subject("r"));
+    let captured = world.capturer.capture(store, &subject, &world.options, &|reading| {
+        told.lock().unwrap().push(reading);
+        true
+    });
+    assert_eq!(captured.unwrap().snapshot.draft.status, SnapshotStatus::Complete);
+    let told = told.into_inner().unwrap();
+    // The estimate first, before anything is read; all of it in the end.
+    assert_eq!(told.first(), Some(&Reading { total_bytes: bytes, ..Reading::default() }));
+    assert_eq!(told.last(), Some(&Reading { files, bytes, total_bytes: bytes }));
     // It is for a first snapshot alone.
     world.options.limit = Some(0);
     world.write("r/a.txt", "changed");
@@ -202,9 +212,14 @@ fn who_asks_it_to_stop_gets_no_snapshot() {
         Ok(())
     }));
     let told = std::sync::Mutex::new(Some(told));
+    let calls = AtomicUsize::new(0);
     let error = world
         .capturer
-        .capture(&world.store, &world.subject("r"), &world.options, &|_, _| {
+        .capture(&world.store, &world.subject("r"), &world.options, &|reading| {
+            if calls.fetch_add(1, Relaxed) == 0 {
+                // Only how much there is; nothing is being read yet.
+                return reading.bytes == 0;
+            }
             told.lock().unwrap().take();
             false
         })

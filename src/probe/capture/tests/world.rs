@@ -97,7 +97,7 @@ impl World {
     }
 
     pub fn try_capture(&self, path: &str) -> Result<Captured, CaptureError> {
-        self.capturer.capture(&self.store, &self.subject(path), &self.options, &|_, _| true)
+        self.capturer.capture(&self.store, &self.subject(path), &self.options, &|_| true)
     }
 
     pub fn capture(&self, path: &str) -> Captured {

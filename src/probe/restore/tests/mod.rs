@@ -4,6 +4,7 @@
 mod copies;
 mod crash;
 mod paths;
+mod previewing;
 mod random;
 mod refusing;
 mod whole;

@@ -34,7 +34,7 @@ fn seed() -> RngSeed {
 fn captured(capturer: &Capturer, world: &World) -> Snapshot {
     let subject = Subject { repo_id: "app".into(), repo_name: "app".into(), path: world.path("app") };
     let options = CaptureOptions { env: true, limit: None, trigger: "manual".into() };
-    capturer.capture(&world.store, &subject, &options, &|_, _| true).unwrap().snapshot
+    capturer.capture(&world.store, &subject, &options, &|_| true).unwrap().snapshot
 }
 
 /// Something that a developer does; whether git goes along with it or not.

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend};
@@ -53,6 +53,67 @@ fn what_is_marked_is_kept_for_a_while() {
     let (fixture, _) = half_forgotten();
     assert!(fixture.store.prune().unwrap().marked_bytes > 0);
     assert_eq!(fixture.store.prune().unwrap().removed_bytes, 0);
+}
+
+/// Files of packs.
+fn packs(fixture: &Fixture) -> BTreeSet<PathBuf> {
+    paths(&fixture.probe.join("store/data")).into_iter().filter(|path| path.is_file()).collect()
+}
+
+/// Packs that the index has and no snapshot needs, and packs of which nothing
+/// knows, since the index is written after them.
+#[test]
+fn what_killed_writers_leave_goes_in_two_turns() {
+    let fixture = Fixture::new();
+    fixture.write("file", "content");
+    let kept = fixture.snapshot();
+    let (before, portrayed) = (packs(&fixture), portrait(&fixture.work));
+    let index = || paths(&fixture.probe.join("store/index")).into_iter().collect::<BTreeSet<_>>();
+    for is_indexed in [true, false] {
+        let known = index();
+        fixture.write("lost", noise(50_000));
+        fixture.store.put(walk(&fixture.work), Some(&kept.id)).unwrap();
+        for file in index().difference(&known).filter(|_| !is_indexed) {
+            fs::remove_file(file).unwrap();
+        }
+    }
+    let left = packs(&fixture);
+    let lost: Vec<&PathBuf> = left.difference(&before).collect();
+    assert!(lost.len() >= 4, "trees and contents, of both: {lost:?}");
+
+    let store = RusticStore::open(&fixture.probe, hasty()).unwrap();
+    assert!(store.prune().unwrap().marked_bytes > 100_000);
+    assert!(lost.iter().all(|pack| pack.exists()), "the first turn only marks");
+    fixture.restic_checks();
+    assert!(store.prune().unwrap().removed_bytes > 100_000);
+    assert!(lost.iter().all(|pack| !pack.exists()), "{lost:?}");
+    fixture.restic_checks();
+    assert_eq!(portrait(&fixture.restored(&kept, "out")), portrayed);
+    assert_eq!(store.check(true, &|_, _| true).unwrap().errors, Vec::<String>::new());
+}
+
+#[test]
+fn each_repositorys_last_is_found_whoever_forgets_and_adds() {
+    let fixture = Fixture::new();
+    let other = fixture.again();
+    let add = |store: &RusticStore, repo: &str, second: i64| {
+        let stored = store.put(walk(&fixture.work), None).unwrap();
+        let time = Timestamp::new(second, 0).unwrap();
+        store.commit(&stored, Draft { repo_id: repo.into(), time, ..draft(&fixture.work) }).unwrap()
+    };
+    let last = |repo: &str| fixture.store.last(repo).unwrap();
+    assert_eq!(last("a"), None);
+    let first = add(&fixture.store, "a", 1);
+    let third = add(&other, "a", 3);
+    let of_b = add(&other, "b", 9);
+    assert_eq!((last("a"), last("b")), (Some(third.clone()), Some(of_b.clone())));
+    // Not the newest, although it came last.
+    let second = add(&fixture.store, "a", 2);
+    assert_eq!(last("a"), Some(third.clone()));
+    other.forget(&[first.id, third.id]).unwrap();
+    assert_eq!((last("a"), last("b")), (Some(second.clone()), Some(of_b)));
+    other.forget(&[second.id]).unwrap();
+    assert_eq!(last("a"), None);
 }
 
 #[test]
