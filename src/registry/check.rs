@@ -5,8 +5,9 @@ use sha2::{Digest, Sha256};
 use super::{
     Document, Problem, Repo, RepoStatus, Stage,
     model::closest,
-    problem::Locator,
+    problem::{Fault, FileRule, Locator},
     rules,
+    scalar::{Type, decoded, resolve},
     tree::{self, Kind, Node},
 };
 
@@ -42,9 +43,9 @@ pub(super) fn version(bytes: &[u8]) -> String {
 
 /// As [`parse`], and keeps the text's structure.
 pub(super) fn read<'a>(bytes: &'a [u8], home: &Path) -> Result<Read<'a>, Vec<Problem>> {
-    let text = decoded(bytes).map_err(|problem| vec![problem])?;
-    let root = tree::build(text)
-        .map_err(|(at, message)| vec![Locator::new(text, Vec::new()).problem(at, message)])?;
+    let text = decoded(bytes, MAX_BYTES)?;
+    let root =
+        tree::build(text).map_err(|(at, fault)| vec![Locator::new(text, Vec::new()).problem(at, fault)])?;
     let mut check =
         Check { home, found: Vec::new(), secret: Vec::new(), lines: Locator::new(text, Vec::new()) };
     let repos = root.as_ref().map(|root| check.document(root)).unwrap_or_default();
@@ -54,79 +55,31 @@ pub(super) fn read<'a>(bytes: &'a [u8], home: &Path) -> Result<Read<'a>, Vec<Pro
     let Check { mut found, secret, .. } = check;
     found.sort_by_key(|(at, _)| *at);
     let locator = Locator::new(text, secret);
-    Err(found.into_iter().map(|(at, message)| locator.problem(at, message)).collect())
+    Err(found.into_iter().map(|(at, fault)| locator.problem(at, fault)).collect())
 }
 
-/// The text without its byte order mark, if it is one that YAML can have.
-fn decoded(bytes: &[u8]) -> Result<&str, Problem> {
-    let body = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-    if body.len() > MAX_BYTES {
-        let message = format!("the file is larger than {} MiB", MAX_BYTES >> 20);
-        return Err(Locator::new("", Vec::new()).problem(0, message));
+/// Where the path of each entry is written, to say something about it.
+pub(super) fn places(read: &Read<'_>) -> Vec<Problem> {
+    fn value<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+        let Kind::Map { pairs, .. } = &node.kind else { return None };
+        let is_it = |node: &Node| matches!(&node.kind, Kind::Scalar { value, .. } if value == key);
+        pairs.iter().find(|(node, _)| is_it(node)).map(|(_, value)| value)
     }
-    let text = std::str::from_utf8(body).map_err(|error| {
-        let at = error.valid_up_to();
-        let shown = String::from_utf8_lossy(body);
-        let message = format!("not UTF-8: the byte 0x{:02x}", body[at]);
-        Locator::new(&shown, Vec::new()).problem(at, message)
-    })?;
-    // The parser takes NUL for the end of its input, so that what follows it
-    // would go unread.
-    let unwanted = |char: char| char.is_control() && !matches!(char, '\t' | '\n' | '\r' | '\u{85}');
-    match text.char_indices().find(|(_, char)| unwanted(*char)) {
-        None => Ok(text),
-        Some((at, char)) => {
-            let message = format!(
-                "the control character U+{:04X}; YAML wants it escaped, in double quotes",
-                char as u32
-            );
-            Err(Locator::new(text, Vec::new()).problem(at, message))
-        }
-    }
-}
-
-/// The type that YAML's core schema gives to an unquoted text.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
-    /// Nothing.
-    Null,
-    /// A truth value.
-    Bool,
-    /// A number.
-    Number,
-    /// A text.
-    Text,
-}
-
-/// Resolves an unquoted scalar (YAML 1.2, 10.3.2).
-pub(super) fn resolve(plain: &str) -> Type {
-    match plain {
-        "" | "~" | "null" | "Null" | "NULL" => return Type::Null,
-        "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => return Type::Bool,
-        _ => {}
-    }
-    let unsigned = plain.strip_prefix(['-', '+']).unwrap_or(plain);
-    let radix = plain
-        .strip_prefix("0x")
-        .map(|digits| (digits, 16))
-        .or_else(|| plain.strip_prefix("0o").map(|digits| (digits, 8)));
-    let number = match radix {
-        Some((digits, radix)) => !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix)),
-        None if matches!(unsigned, ".inf" | ".Inf" | ".INF") => true,
-        None if matches!(plain, ".nan" | ".NaN" | ".NAN") => true,
-        // Rust's floats are YAML's, but for `inf`, `nan` and `infinity`.
-        None => {
-            unsigned.starts_with(|char: char| char.is_ascii_digit() || char == '.')
-                && unsigned.parse::<f64>().is_ok()
-        }
+    let locator = Locator::new(read.text, Vec::new());
+    let list = read.root.as_ref().and_then(|root| value(root, "repos"));
+    let Some(Kind::List { items, .. }) = list.map(|list| &list.kind) else { return Vec::new() };
+    let place = |(item, repo): (&Node, &Repo)| {
+        let at = value(item, "local_path").map_or(item.span.start, |path| path.span.start);
+        let fault = Fault { repo: Some(repo.name.clone()), ..Fault::new(FileRule::MissingPath, "") };
+        locator.problem(at, fault)
     };
-    if number { Type::Number } else { Type::Text }
+    items.iter().zip(&read.document.repos).map(place).collect()
 }
 
 /// Goes through the tree and notes everything that is wrong.
 struct Check<'a> {
     home: &'a Path,
-    found: Vec<(usize, String)>,
+    found: Vec<(usize, Fault)>,
     secret: Vec<Range<usize>>,
     lines: Locator<'a>,
 }
@@ -135,8 +88,12 @@ struct Check<'a> {
 type Seen<T> = HashMap<T, usize>;
 
 impl Check<'_> {
-    fn wrong(&mut self, at: usize, message: impl Into<String>) {
-        self.found.push((at, message.into()));
+    fn wrong(&mut self, at: usize, fault: Fault) {
+        self.found.push((at, fault));
+    }
+
+    fn type_wrong(&mut self, at: usize, message: &str, fix: &str) {
+        self.wrong(at, Fault::new(FileRule::WrongType, message).fix(fix));
     }
 
     fn document(&mut self, root: &Node) -> Vec<Repo> {
@@ -144,7 +101,7 @@ impl Check<'_> {
             Kind::Map { pairs, .. } => pairs,
             Kind::Scalar { value, plain: true, .. } if resolve(value) == Type::Null => return Vec::new(),
             _ => {
-                self.wrong(root.span.start, "expected `version: 1` and a list `repos:`");
+                self.type_wrong(root.span.start, "expected `version: 1` and a list `repos:`", "");
                 return Vec::new();
             }
         };
@@ -159,7 +116,8 @@ impl Check<'_> {
             }
         }
         if !version {
-            self.wrong(root.span.start, "the key `version` is missing: add the line `version: 1`");
+            let fault = Fault::new(FileRule::MissingKey, "the key `version` is missing");
+            self.wrong(root.span.start, fault.fix("add the line `version: 1`"));
         }
         repos
     }
@@ -175,21 +133,18 @@ impl Check<'_> {
         for (key, value) in pairs {
             let at = key.span.start;
             let Kind::Scalar { value: word, .. } = &key.kind else {
-                self.wrong(at, "a key must be a word");
+                self.type_wrong(at, "a key must be a word", "");
                 self.secret.push(value.span.clone());
                 continue;
             };
             let Some(known_key) = keys.iter().find(|known| *known == word) else {
-                let meant = closest(keys.iter().copied(), word);
-                let hint = meant.map_or_else(
-                    || format!("known are {}", listed(keys)),
-                    |key| format!("did you mean `{key}`?"),
-                );
-                self.wrong(at, format!("unknown key `{}`: {hint}", word.escape_debug()));
+                self.wrong(at, unknown(word, keys));
                 self.secret.push(value.span.clone());
                 continue;
             };
-            if self.doubled(&mut seen, known_key, at, || format!("the key `{known_key}`")) {
+            if self.doubled(&mut seen, known_key, at, FileRule::DuplicateKey, || {
+                format!("the key `{known_key}`")
+            }) {
                 continue;
             }
             known.push((*known_key, value));
@@ -203,6 +158,7 @@ impl Check<'_> {
         seen: &mut Seen<T>,
         value: T,
         at: usize,
+        rule: FileRule,
         what: impl Fn() -> String,
     ) -> bool {
         let Some(first) = seen.get(&value) else {
@@ -210,7 +166,7 @@ impl Check<'_> {
             return false;
         };
         let line = self.lines.line(*first);
-        self.wrong(at, format!("{} is on line {line} already", what()));
+        self.wrong(at, Fault::new(rule, format!("{} is on line {line} already", what())));
         true
     }
 
@@ -218,40 +174,52 @@ impl Check<'_> {
         match &node.kind {
             Kind::Scalar { value, plain: true, .. } if value == "1" => {}
             Kind::Scalar { plain: true, value, .. } if resolve(value) == Type::Number => {
-                self.wrong(node.span.start, "this version of the format is not known: expected `version: 1`");
+                let fault = Fault::new(FileRule::BadValue, "this version of the format is not known");
+                self.wrong(node.span.start, fault.fix("expected `version: 1`"));
             }
-            _ => self.wrong(node.span.start, "expected the number 1"),
+            _ => self.type_wrong(node.span.start, "expected the number 1", ""),
         }
     }
 
     fn repos(&mut self, node: &Node) -> Vec<Repo> {
-        let Some(items) = self.items(node, "expected a list of repositories") else { return Vec::new() };
+        let mapping = matches!(&node.kind, Kind::Map { pairs, .. } if !pairs.is_empty());
+        let fix = "a mapping of names is the predecessor's format, which `kpmo registry import FILE` takes";
+        let fix = if mapping { fix } else { "" };
+        let Some(items) = self.items(node, "expected a list of repositories", fix) else {
+            return Vec::new();
+        };
         let (mut ids, mut names, mut paths) = (HashMap::new(), HashMap::new(), HashMap::new());
         let mut repos = Vec::new();
         for item in items {
             let Kind::Map { pairs, .. } = &item.kind else {
-                self.wrong(item.span.start, "expected a repository: `name:`, `local_path:` and so on");
+                let fix = "`name:`, `local_path:` and so on";
+                self.type_wrong(item.span.start, "expected a repository", fix);
                 continue;
             };
+            let before = self.found.len();
             let pairs = self.known(pairs, &rules::KEYS);
             let repo = self.repo(item, &pairs);
             // An alias brings the places of what it stands for with it.
             let place = |key: &str| {
                 let value = pairs.iter().find(|(known, _)| *known == key);
-                value.map_or(
-                    item.span.start,
-                    |(_, value)| if item.aliased { item.span.start } else { value.span.start },
-                )
+                value.map_or(item.span.start, |(_, value)| {
+                    if item.is_alias() { item.span.start } else { value.span.start }
+                })
             };
             if let Some(id) = repo.id.clone() {
-                self.doubled(&mut ids, id, place("id"), || "this id".into());
+                self.doubled(&mut ids, id, place("id"), FileRule::DuplicateId, || "this id".into());
             }
             if !repo.name.is_empty() {
                 let what = || format!("the name `{}`", repo.name);
-                self.doubled(&mut names, repo.name.clone(), place("name"), what);
+                self.doubled(&mut names, repo.name.clone(), place("name"), FileRule::DuplicateName, what);
             }
             if !repo.local_path.as_os_str().is_empty() {
-                self.doubled(&mut paths, repo.local_path.clone(), place("local_path"), || "this path".into());
+                let what = || "this path".into();
+                let at = place("local_path");
+                self.doubled(&mut paths, repo.local_path.clone(), at, FileRule::DuplicatePath, what);
+            }
+            if !repo.name.is_empty() {
+                self.found[before..].iter_mut().for_each(|(_, fault)| fault.repo = Some(repo.name.clone()));
             }
             repos.push(repo);
         }
@@ -294,7 +262,8 @@ impl Check<'_> {
         }
         for (key, there) in [("name", named), ("local_path", placed)] {
             if !there {
-                self.wrong(item.span.start, format!("this repository has no `{key}`"));
+                let fault = Fault::new(FileRule::MissingKey, format!("this repository has no `{key}`"));
+                self.wrong(item.span.start, fault);
             }
         }
         repo
@@ -303,24 +272,28 @@ impl Check<'_> {
     /// A text; `None` if there is none, or (noted) something else.
     fn text(&mut self, node: &Node) -> Option<String> {
         let Kind::Scalar { value, plain, .. } = &node.kind else {
-            self.wrong(node.span.start, "expected a text");
+            self.type_wrong(node.span.start, "expected a text", "");
             return None;
         };
         match if *plain { resolve(value) } else { Type::Text } {
             Type::Text => return (!value.is_empty()).then(|| value.clone()),
             Type::Null => {}
             Type::Bool => {
-                self.wrong(node.span.start, "expected a text, this is a truth value: put it in quotes");
+                self.type_wrong(
+                    node.span.start,
+                    "expected a text, this is a truth value",
+                    "put it in quotes",
+                );
             }
             Type::Number => {
-                self.wrong(node.span.start, "expected a text, this is a number: put it in quotes");
+                self.type_wrong(node.span.start, "expected a text, this is a number", "put it in quotes");
             }
         }
         None
     }
 
     fn judged<T>(&mut self, key: &str, node: &Node, verdict: Result<T, String>) -> Option<T> {
-        verdict.map_err(|fault| self.wrong(node.span.start, format!("`{key}` {fault}"))).ok()
+        verdict.map_err(|verdict| self.wrong(node.span.start, Fault::value(key, &verdict))).ok()
     }
 
     fn required<T: Default>(
@@ -335,8 +308,9 @@ impl Check<'_> {
         }
         if self.found.len() == before {
             let tilde = matches!(&node.kind, Kind::Scalar { value, .. } if value == "~");
-            let hint = if tilde { ": a `~` alone means nothing in YAML, put it in quotes" } else { "" };
-            self.wrong(node.span.start, format!("`{key}` must not be empty{hint}"));
+            let fix = if tilde { "a `~` alone means nothing in YAML, put it in quotes" } else { "" };
+            let fault = Fault::new(FileRule::BadValue, format!("`{key}` must not be empty"));
+            self.wrong(node.span.start, fault.fix(fix));
         }
         T::default()
     }
@@ -355,23 +329,23 @@ impl Check<'_> {
     ) -> T {
         let Some(word) = self.text(node) else { return T::default() };
         from(&word).unwrap_or_else(|| {
-            self.wrong(node.span.start, format!("`{key}` must be one of {}", listed(words)));
+            self.wrong(node.span.start, no_such(key, &word, words));
             T::default()
         })
     }
 
     /// The items of a list, none for a null.
-    fn items<'n>(&mut self, node: &'n Node, expected: &str) -> Option<&'n [Node]> {
+    fn items<'n>(&mut self, node: &'n Node, expected: &str, fix: &str) -> Option<&'n [Node]> {
         match &node.kind {
             Kind::List { items, .. } => return Some(items),
             Kind::Scalar { value, plain: true, .. } if resolve(value) == Type::Null => {}
-            _ => self.wrong(node.span.start, expected),
+            _ => self.type_wrong(node.span.start, expected, fix),
         }
         None
     }
 
     fn texts(&mut self, key: &str, node: &Node, rule: fn(&str) -> Result<(), String>) -> Vec<String> {
-        let items = self.items(node, "expected a list of texts").unwrap_or_default();
+        let items = self.items(node, "expected a list of texts", "write `[a, b]`").unwrap_or_default();
         let mut texts = Vec::new();
         for item in items {
             let before = self.found.len();
@@ -383,6 +357,24 @@ impl Check<'_> {
             }
         }
         texts
+    }
+}
+
+/// A key that is none of those that are known.
+pub(super) fn unknown(word: &str, keys: &[&str]) -> Fault {
+    let fault = Fault::new(FileRule::UnknownKey, format!("unknown key `{}`", word.escape_debug()));
+    match closest(keys.iter().copied(), word) {
+        Some(key) => fault.fix(format!("did you mean `{key}`?")),
+        None => fault.fix(format!("known are {}", listed(keys))),
+    }
+}
+
+/// A value that is none of the words that it may be.
+pub(super) fn no_such(key: &str, word: &str, words: &[&str]) -> Fault {
+    let fault = Fault::new(FileRule::BadValue, format!("`{key}` must be one of {}", listed(words)));
+    match closest(words.iter().copied(), word) {
+        Some(word) => fault.fix(format!("did you mean `{word}`?")),
+        None => fault,
     }
 }
 

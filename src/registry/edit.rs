@@ -1,12 +1,13 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    Document, RegistryError, Repo, RepoStatus, Stage, nearest,
+    Document, RegistryError, Repo, RepoChange, RepoStatus, Stage, nearest,
     render::Value,
     rules::{self, KEYS},
 };
 
-/// A change of the registry. Entries are named by their names.
+/// A change of the registry. Entries are named by their names, as they are
+/// before it. All of it is done, or nothing.
 #[derive(Debug, Clone)]
 pub enum Edit {
     /// Appends entries, all or none. Of each only the keys that say something
@@ -20,6 +21,11 @@ pub enum Edit {
         /// What it is to be.
         repo: Box<Repo>,
     },
+    /// Changes fields of entries, several of either at once: renames, moves,
+    /// sets and clears. Names and paths must be nobody else's only afterwards,
+    /// so that two entries can exchange theirs. Of a list only the items that
+    /// come and go are touched.
+    Change(Vec<RepoChange>),
     /// Takes an entry out, with the comments that belong to it.
     Remove {
         /// The entry's name.
@@ -58,6 +64,18 @@ pub(super) fn applied(document: &Document, edit: &Edit, home: &Path) -> Result<V
             };
             free(&repos, &repo)?;
             repos.insert(at, repo);
+        }
+        Edit::Change(changes) => {
+            let mut touched = Vec::new();
+            for change in changes {
+                let at = index(&change.name)?;
+                change.fields.iter().for_each(|field| field.apply(&mut repos[at]));
+                touched.push(at);
+            }
+            for at in touched {
+                repos[at] = checked(&repos[at], home)?;
+                free(repos[..at].iter().chain(&repos[at + 1..]), &repos[at])?;
+            }
         }
         Edit::Remove { name } => {
             repos.remove(index(name)?);
@@ -115,7 +133,7 @@ fn written(path: &Path, home: &Path) -> String {
 }
 
 /// An entry as it will be read back, if the file can hold it.
-fn checked(repo: &Repo, home: &Path) -> Result<Repo, RegistryError> {
+pub(super) fn checked(repo: &Repo, home: &Path) -> Result<Repo, RegistryError> {
     let mut repo = repo.clone();
     if let Some(id) = &repo.id {
         repo.id = Some(rules::id(id).map_err(|fault| refused("id", fault))?);
@@ -152,7 +170,7 @@ fn is_utf8(path: &Path, home: &Path) -> bool {
 }
 
 /// Whether an entry's id, name and path are nobody else's.
-fn free(repos: &[Repo], new: &Repo) -> Result<(), RegistryError> {
+fn free<'a>(repos: impl IntoIterator<Item = &'a Repo>, new: &Repo) -> Result<(), RegistryError> {
     for repo in repos {
         let name = repo.name.clone();
         if repo.name == new.name {

@@ -10,16 +10,24 @@
 //!
 //! Limitations: paths that are not UTF-8 cannot be written in YAML, so such
 //! repositories cannot be registered; YAML tags and merge keys are refused;
-//! the file may have 8 MiB at most.
+//! the file may have 8 MiB at most. Some edits cannot be done without changing
+//! something else, and are refused with nothing written: of a value that other
+//! entries borrow through an alias, and where lines that move up would become
+//! part of a `|` or `|+` text. What only libyaml refuses to read (a tab behind
+//! a dash) can be read here, and edited by hand.
 
+mod change;
 mod check;
 mod edit;
 mod error;
+mod export;
 mod model;
 mod opinion;
+mod predecessor;
 mod problem;
 mod render;
 mod rules;
+mod scalar;
 mod splice;
 mod store;
 #[cfg(test)]
@@ -27,9 +35,12 @@ mod tests;
 mod text;
 mod tree;
 
+pub use change::{FieldChange, RepoChange};
 pub use check::parse;
 pub use edit::Edit;
 pub use error::RegistryError;
+pub use export::{as_json, as_yaml};
 pub use model::{Document, Repo, RepoStatus, Stage, find, nearest, without_credentials};
-pub use problem::Problem;
+pub use predecessor::{Former, Predecessor, parse_predecessor};
+pub use problem::{FileRule, Problem};
 pub use store::{Registry, View};

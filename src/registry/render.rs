@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::check::{Type, resolve};
+use super::scalar::{Type, resolve};
 
 /// A value of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]

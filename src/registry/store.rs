@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Document, Edit, RegistryError,
+    Document, Edit, Problem, RegistryError, Repo,
     check::{self, MAX_BYTES},
     edit, opinion, splice,
 };
@@ -126,6 +126,11 @@ impl Registry {
         &self.path
     }
 
+    /// What `~` stands for in it.
+    pub fn user_home(&self) -> &Path {
+        &self.home
+    }
+
     /// The registry as it is now. Looks at the file's metadata each time and
     /// reads it where that has changed, so that edits by hand are seen at once.
     /// Blocks on the file system.
@@ -137,6 +142,20 @@ impl Registry {
             state.view.problem = Some(Arc::new(error.into()));
         }
         state.view.clone()
+    }
+
+    /// Reads the file as it is now, and tells where each entry's path is written
+    /// (the problem there says nothing yet). Nothing is remembered.
+    ///
+    /// # Errors
+    /// [`RegistryError::Invalid`], and [`RegistryError::Io`].
+    pub fn check(&self) -> Result<(Document, Vec<(Repo, Problem)>), RegistryError> {
+        let content = load(&self.path)?;
+        let read = check::read(&content.bytes, &self.home)
+            .map_err(|problems| RegistryError::Invalid { path: self.path.clone(), problems })?;
+        let places = check::places(&read);
+        let places = read.document.repos.iter().cloned().zip(places).collect();
+        Ok((read.document, places))
     }
 
     /// Changes the file, and nothing of it but what `edit` is about, keeping
@@ -192,10 +211,16 @@ impl Registry {
         Ok(Arc::new(document))
     }
 
+    /// Whether the file can hold such an entry: [`RegistryError::Refused`] says
+    /// why not. Other entries are not looked at.
+    pub fn accepts(&self, repo: &super::Repo) -> Result<(), RegistryError> {
+        edit::checked(repo, &self.home).map(drop)
+    }
+
     /// Reads what is about to be written, twice, and compares.
     fn confirmed(&self, bytes: &[u8], text: &str, wanted: &[super::Repo]) -> Result<Document, String> {
         let document = check::parse(bytes, &self.home).map_err(|problems| {
-            let first = problems.first().map(|problem| problem.message.clone()).unwrap_or_default();
+            let first = problems.first().map(Problem::sentence).unwrap_or_default();
             format!("the result would not be a registry ({first})")
         })?;
         if document.repos != wanted {

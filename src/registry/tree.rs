@@ -4,11 +4,14 @@ use std::{collections::HashMap, ops::Range};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
-use super::text::skip_trivia;
+use super::{
+    problem::{Fault, FileRule},
+    text::{line, line_start, skip_trivia},
+};
 
-/// How many nodes a file may have once its aliases are expanded: twenty times
+/// How many nodes a file may have once its aliases are expanded: three times
 /// what two thousand full entries need, and soon reached by aliases of aliases.
-const NODES: usize = 1_000_000;
+const NODES: usize = 250_000;
 /// How deep nodes may nest; a registry needs four.
 const DEPTH: usize = 32;
 
@@ -20,8 +23,8 @@ pub(super) struct Node {
     pub span: Range<usize>,
     /// What it is.
     pub kind: Kind,
-    /// Whether it was written elsewhere and is only referred to here.
-    pub aliased: bool,
+    /// Where it was written, if it is only referred to here.
+    pub origin: Option<Range<usize>>,
 }
 
 /// What a node is.
@@ -56,14 +59,40 @@ impl Node {
     /// Whether its last piece of text is a `|` or `>` scalar, whose end is
     /// not at the end of a line.
     pub fn ends_in_block_scalar(&self) -> bool {
+        self.last_block_scalar().is_some()
+    }
+
+    /// Whether blank lines below it are part of its text (`|+`).
+    pub fn keeps_blank_lines(&self) -> bool {
+        self.last_block_scalar().is_some_and(|text| text.ends_with("\n\n") || text == "\n")
+    }
+
+    fn last_block_scalar(&self) -> Option<&str> {
         match &self.kind {
-            _ if self.aliased => false,
-            Kind::Scalar { block, .. } => *block,
-            Kind::List { items, open: None } => items.last().is_some_and(Self::ends_in_block_scalar),
-            Kind::Map { pairs, open: None } => {
-                pairs.last().is_some_and(|(_, value)| value.ends_in_block_scalar())
+            _ if self.is_alias() => None,
+            Kind::Scalar { block, value, .. } => block.then_some(value),
+            Kind::List { items, open: None } => items.last()?.last_block_scalar(),
+            Kind::Map { pairs, open: None } => pairs.last()?.1.last_block_scalar(),
+            Kind::List { .. } | Kind::Map { .. } => None,
+        }
+    }
+
+    /// Whether it was written elsewhere and is only referred to here.
+    pub fn is_alias(&self) -> bool {
+        self.origin.is_some()
+    }
+
+    /// The aliases in it: where each stands, and where what it refers to does.
+    pub fn aliases(&self) -> Vec<(Range<usize>, Range<usize>)> {
+        if let Some(origin) = &self.origin {
+            return vec![(self.span.clone(), origin.clone())];
+        }
+        match &self.kind {
+            Kind::Scalar { .. } => Vec::new(),
+            Kind::List { items, .. } => items.iter().flat_map(Self::aliases).collect(),
+            Kind::Map { pairs, .. } => {
+                pairs.iter().flat_map(|(key, value)| [key, value]).flat_map(Self::aliases).collect()
             }
-            Kind::List { .. } | Kind::Map { .. } => false,
         }
     }
 
@@ -87,7 +116,15 @@ impl Node {
 }
 
 /// What keeps a text from being a tree: the offset, and what is wrong there.
-pub(super) type Fault = (usize, String);
+pub(super) type NoTree = (usize, Fault);
+
+fn syntax(message: impl Into<String>) -> Fault {
+    Fault::new(FileRule::Syntax, message)
+}
+
+fn too_large(message: String) -> Fault {
+    Fault::new(FileRule::TooLarge, message)
+}
 
 /// A collection that is still being read.
 struct Open {
@@ -100,7 +137,7 @@ struct Open {
 
 /// Reads the one document of a text without byte order mark; `None` if it
 /// says nothing.
-pub(super) fn build(text: &str) -> Result<Option<Node>, Fault> {
+pub(super) fn build(text: &str) -> Result<Option<Node>, NoTree> {
     let mut builder = Builder {
         text,
         bytes: (!text.is_ascii()).then(|| text.char_indices().map(|(at, _)| at).collect()),
@@ -114,24 +151,34 @@ pub(super) fn build(text: &str) -> Result<Option<Node>, Fault> {
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| {
             let at = builder.offset(error.marker().index());
-            // Common, and older readers take it, but YAML 1.2 does not.
-            let hint = if text[at..].starts_with([']', '}']) && error.info().contains("indentation") {
-                ": indent it deeper than its key"
-            } else {
-                ""
-            };
-            (at, format!("not YAML: {}{hint}", error.info()))
+            (at, syntax(format!("not YAML: {}", error.info())).fix(mend(text, at, error.info())))
         })?;
         if matches!(event, Event::DocumentStart(_)) {
             documents += 1;
             if documents > 1 {
                 let at = builder.offset(span.start.index());
-                return Err((at, "a second document begins here; the file is one document".into()));
+                let fault = syntax("a second document begins here").fix("the file is one document");
+                return Err((at, fault));
             }
         }
         builder.event(event, span)?;
     }
     Ok(builder.root)
+}
+
+/// What would make YAML of it, where the parser's words do not tell.
+fn mend(text: &str, at: usize, info: &str) -> &'static str {
+    // The parser may stop at the tab, or at what is behind it.
+    let indent = line(text, line_start(text, at.min(text.len())));
+    let indent = &indent[..indent.len() - indent.trim_start_matches([' ', '\t']).len()];
+    if indent.contains('\t') || info.contains("found a tab") {
+        "indent with spaces, not with tabs"
+    } else if text[at..].starts_with([']', '}']) && info.contains("indentation") {
+        // Common, and older readers take it, but YAML 1.2 does not.
+        "indent it deeper than its key"
+    } else {
+        ""
+    }
 }
 
 struct Builder<'a> {
@@ -154,21 +201,31 @@ impl Builder<'_> {
         }
     }
 
-    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
+    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), NoTree> {
         let (start, end) = (self.offset(span.start.index()), self.offset(span.end.index()));
         if let Event::Scalar(_, _, _, Some(_))
         | Event::SequenceStart(_, Some(_))
         | Event::MappingStart(_, Some(_)) = event
         {
-            return Err((start, "YAML tags have no place here".into()));
+            return Err((start, syntax("YAML tags have no place here")));
         }
         match event {
             Event::Scalar(value, style, anchor, _) => {
-                let span = if start == end { self.after_colon(start) } else { start..end };
+                let span = match style {
+                    _ if start == end => self.after_colon(start),
+                    ScalarStyle::SingleQuoted => start..self.quoted_end(start, end, '\''),
+                    ScalarStyle::DoubleQuoted => start..self.quoted_end(start, end, '"'),
+                    _ => start..end,
+                };
                 let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
                 let plain = style == ScalarStyle::Plain;
-                let kind = Kind::Scalar { value: value.into_owned(), plain, block };
-                self.put(Node { span, kind, aliased: false }, anchor)
+                let mut value = value.into_owned();
+                // A text that ends without a line break has none (YAML 1.2, 8.1.1.2).
+                if block && end == self.text.len() && !self.text.ends_with(['\r', '\n']) {
+                    value.truncate(value.trim_end_matches('\n').len());
+                }
+                let kind = Kind::Scalar { value, plain, block };
+                self.put(Node { span, kind, origin: None }, anchor)
             }
             Event::SequenceStart(anchor, _) => self.begin(start, end, anchor, false),
             Event::MappingStart(anchor, _) => self.begin(start, end, anchor, true),
@@ -185,39 +242,41 @@ impl Builder<'_> {
                 } else {
                     Kind::List { items: done.children, open: done.bracket }
                 };
-                self.put(Node { span, kind, aliased: false }, done.anchor)
+                self.put(Node { span, kind, origin: None }, done.anchor)
             }
             Event::Alias(anchor) => {
                 let Some((node, count, depth)) = self.anchors.get(&anchor) else {
-                    return Err((start, "this alias is part of what it stands for".into()));
+                    return Err((start, syntax("this alias is part of what it stands for")));
                 };
                 // Counted before it is copied: the copy is what a bomb is after.
                 self.nodes += count;
                 if self.nodes > NODES {
-                    return Err((start, format!("aliases expand this file to more than {NODES} nodes")));
+                    let message = format!("aliases expand this file to more than {NODES} nodes");
+                    return Err((start, too_large(message)));
                 }
                 if self.open.len() + depth > DEPTH {
-                    return Err((start, format!("nested more than {DEPTH} deep")));
+                    return Err((start, too_large(format!("nested more than {DEPTH} deep"))));
                 }
-                let node = Node { span: start..end, kind: node.kind.clone(), aliased: true };
+                let node =
+                    Node { span: start..end, kind: node.kind.clone(), origin: Some(node.span.clone()) };
                 self.put(node, 0)
             }
             _ => Ok(()),
         }
     }
 
-    fn begin(&mut self, start: usize, end: usize, anchor: usize, map: bool) -> Result<(), Fault> {
+    fn begin(&mut self, start: usize, end: usize, anchor: usize, map: bool) -> Result<(), NoTree> {
         if self.open.len() == DEPTH {
-            return Err((start, format!("nested more than {DEPTH} deep")));
+            return Err((start, too_large(format!("nested more than {DEPTH} deep"))));
         }
         self.open.push(Open { start, bracket: self.bracket(start, end), anchor, map, children: Vec::new() });
         Ok(())
     }
 
-    fn put(&mut self, node: Node, anchor: usize) -> Result<(), Fault> {
+    fn put(&mut self, node: Node, anchor: usize) -> Result<(), NoTree> {
         self.nodes += 1;
         if self.nodes > NODES {
-            return Err((node.span.start, format!("the file has more than {NODES} nodes")));
+            return Err((node.span.start, too_large(format!("the file has more than {NODES} nodes"))));
         }
         if anchor != 0 {
             let (count, depth) = node.measure();
@@ -229,6 +288,29 @@ impl Builder<'_> {
             None => self.root = Some(node),
         }
         Ok(())
+    }
+
+    /// The end of a quoted scalar. The parser tells where what follows it
+    /// begins, past spaces and comments.
+    fn quoted_end(&self, start: usize, end: usize, quote: char) -> usize {
+        let piece = &self.text[start..end];
+        // An anchor before it can have a quote in its name.
+        let name = piece.find([' ', '\t', '\r', '\n']).filter(|_| piece.starts_with('&')).unwrap_or(0);
+        let Some(open) = piece[name..].find(quote) else { return end };
+        let body = start + name + open + 1;
+        let mut chars = self.text[body..end].char_indices().peekable();
+        while let Some((at, char)) = chars.next() {
+            if quote == '"' && char == '\\' {
+                chars.next();
+            } else if char == quote {
+                if quote == '\'' && chars.peek().is_some_and(|(_, next)| *next == '\'') {
+                    chars.next();
+                } else {
+                    return body + at + 1;
+                }
+            }
+        }
+        end
     }
 
     /// The bracket or brace that a collection begins with, past its anchor. A

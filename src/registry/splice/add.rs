@@ -38,10 +38,10 @@ impl Source<'_> {
             return Ok(vec![self.at_line_start(self.after(root), lines, false)]);
         };
         match &value.kind {
-            Kind::List { .. } if value.aliased => Err("`repos:` is an alias".into()),
+            Kind::List { .. } if value.is_alias() => Err("`repos:` is an alias".into()),
             Kind::List { items, open: None } => self.add_to_block(items, repos),
             Kind::List { items, open: Some(_) } if !items.is_empty() => {
-                Ok(self.add_to_brackets(items, value.span.end, repos, self.is_json(root)))
+                Ok(self.add_to_brackets(items, value.span.end, &self.braced(repos, self.is_json(root))))
             }
             // Empty: brackets, a null, or nothing.
             kind => {
@@ -97,11 +97,11 @@ impl Source<'_> {
         Ok(vec![self.at_line_start(at, block, false)])
     }
 
-    fn add_to_brackets(&self, items: &[Node], end: usize, repos: &[Repo], json: bool) -> Splices {
+    /// `new` are items, each on one line; `end` is past the closing bracket.
+    pub(super) fn add_to_brackets(&self, items: &[Node], end: usize, new: &[String]) -> Splices {
         let Some(last) = items.last() else { return Vec::new() };
         let close = end - 1;
         let comma = self.comma(last.span.end);
-        let new = self.braced(repos, json);
         let tail = comma.map_or(last.span.end, |comma| comma + 1);
         let own_line = is_blank(&self.margin(last.span.start)) && line_end(self.text, tail) < close;
         if !own_line {

@@ -9,9 +9,10 @@
 //! so: one mechanism, and what lies outside of a splice survives by
 //! construction.
 
-use std::{ops::Range, path::Path};
+use std::{collections::BTreeMap, ops::Range, path::Path};
 
 mod add;
+mod list;
 mod places;
 mod remove;
 mod set;
@@ -22,7 +23,7 @@ use super::{
     edit::fields,
     render::Value,
     rules::KEYS,
-    text::newline,
+    text::{line_starts, newline},
     tree::{self, Kind, Node},
 };
 
@@ -51,32 +52,63 @@ pub(super) fn edited(read: &Read<'_>, new: &[Repo], edit: &Edit, home: &Path) ->
             }
             splices
         }
-        Edit::Set { .. } => {
-            let mut text = read.text.to_owned();
-            for (at, (old, new)) in changed() {
-                text = set_all(text, at, old, new, home)?;
-            }
-            return Ok(text);
+        Edit::Set { .. } | Edit::Change(_) => {
+            let changed = changed().map(|(at, (old, new))| Changed::new(at, old, new, home)).collect();
+            return set_all(read.text.to_owned(), changed, home);
         }
     };
-    spliced(read.text, splices)
+    spliced(read.text, root, splices)
 }
 
-/// Rewrites what differs between two states of the entry `at`, key by key: a
-/// key put in or taken out changes what is right for its neighbours.
-fn set_all(mut text: String, at: usize, old: &Repo, new: &Repo, home: &Path) -> Result<String, String> {
-    let (before, after) = (fields(old, home, true), fields(new, home, true));
-    let get = |fields: &[(&'static str, Value)], key: &str| {
-        fields.iter().find(|(known, _)| *known == key).map(|(_, value)| value.clone())
-    };
-    for key in KEYS {
-        let value = get(&after, key);
-        if value == get(&before, key) {
-            continue;
+/// An entry's fields as the text has them by now, and as they shall be.
+struct Changed {
+    at: usize,
+    now: BTreeMap<&'static str, Value>,
+    wanted: BTreeMap<&'static str, Value>,
+}
+
+impl Changed {
+    fn new(at: usize, old: &Repo, new: &Repo, home: &Path) -> Self {
+        let fields = |repo| fields(repo, home, true).into_iter().collect();
+        Self { at, now: fields(old), wanted: fields(new) }
+    }
+
+    /// The next splices about this key: all that it needs, or one item of a
+    /// list. None: there is nothing left to do.
+    fn step(&mut self, source: &Source<'_>, entry: &Node, key: &'static str) -> Result<Splices, String> {
+        let wanted = self.wanted.get(key);
+        if self.now.get(key) == wanted {
+            return Ok(Splices::new());
         }
-        let root = tree::build(&text).map_err(|(_, fault)| fault)?;
-        let splices = Source::new(&text, home).set(&list_of(root.as_ref())?.1[at], key, value.as_ref())?;
-        text = spliced(&text, splices)?;
+        if let (Some(Value::List(now)), Some(Value::List(wanted))) = (self.now.get_mut(key), wanted)
+            && let Some(splices) = source.list_step(entry, key, now, wanted)
+        {
+            return Ok(splices);
+        }
+        let splices = source.set(entry, key, wanted)?;
+        match wanted.cloned() {
+            Some(value) => self.now.insert(key, value),
+            None => self.now.remove(key),
+        };
+        Ok(splices)
+    }
+}
+
+/// Rewrites what differs, key by key: a key put in or taken out changes what is
+/// right for its neighbours.
+fn set_all(mut text: String, mut changed: Vec<Changed>, home: &Path) -> Result<String, String> {
+    for key in KEYS {
+        while changed.iter().any(|entry| entry.now.get(key) != entry.wanted.get(key)) {
+            let root = tree::build(&text).map_err(|(_, fault)| fault.message)?;
+            let (_, items) = list_of(root.as_ref())?;
+            let source = Source::new(&text, home);
+            let mut splices = Splices::new();
+            for entry in &mut changed {
+                let item = items.get(entry.at).ok_or("the entry is gone")?;
+                splices.extend(entry.step(&source, item, key)?);
+            }
+            text = spliced(&text, root.as_ref(), splices)?;
+        }
     }
     Ok(text)
 }
@@ -96,7 +128,8 @@ fn value_of<'n>(map: &'n Node, key: &str) -> Option<&'n (Node, Node)> {
 }
 
 /// Puts the pieces in. Those at one place keep their order.
-fn spliced(text: &str, mut splices: Splices) -> Result<String, String> {
+fn spliced(text: &str, root: Option<&Node>, mut splices: Splices) -> Result<String, String> {
+    shared(text, root, &splices)?;
     splices.sort_by_key(|(range, _)| range.start);
     let mut new = String::with_capacity(text.len() + 256);
     let mut at = 0;
@@ -110,6 +143,27 @@ fn spliced(text: &str, mut splices: Splices) -> Result<String, String> {
     }
     new.push_str(&text[at..]);
     Ok(new)
+}
+
+/// Refuses to change what an alias elsewhere stands for: it would change there,
+/// too, or be gone.
+fn shared(text: &str, root: Option<&Node>, splices: &Splices) -> Result<(), String> {
+    let gone = |at: usize| splices.iter().any(|(range, _)| range.contains(&at));
+    for (alias, origin) in root.map(Node::aliases).unwrap_or_default() {
+        let within = |range: &Range<usize>| origin.start < range.start && range.start < origin.end;
+        let changed = gone(origin.start) || splices.iter().any(|(range, _)| within(range));
+        if changed && !gone(alias.start) {
+            let starts = line_starts(text);
+            let line = |at: usize| starts.partition_point(|start| *start <= at);
+            return Err(format!(
+                "what it would change on line {} is used on line {}, too, as the alias `{}`",
+                line(origin.start),
+                line(alias.start),
+                &text[alias]
+            ));
+        }
+    }
+    Ok(())
 }
 
 struct Source<'a> {

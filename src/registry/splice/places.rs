@@ -31,12 +31,16 @@ impl Source<'_> {
     /// Where the first key of a mapping begins, with the `?` before it.
     pub(super) fn first_key(&self, map: &Node) -> Option<usize> {
         let Kind::Map { pairs, open: None } = &map.kind else { return None };
-        if map.aliased {
+        if map.is_alias() {
             return None;
         }
-        let key = pairs.first()?.0.span.start;
-        let head = self.text[..key].trim_end_matches(' ');
-        Some(if head.ends_with('?') { head.len() - 1 } else { key })
+        Some(self.key_start(&pairs.first()?.0))
+    }
+
+    /// Where a key begins, with the `?` before it.
+    pub(super) fn key_start(&self, key: &Node) -> usize {
+        let head = self.text[..key.span.start].trim_end_matches(' ');
+        if head.ends_with('?') { head.len() - 1 } else { key.span.start }
     }
 
     /// What is before `at` on its line.
@@ -79,7 +83,7 @@ impl Source<'_> {
     /// at its end.
     pub(super) fn end_of_text(&self, node: &Node) -> usize {
         let mut end = self.after(node);
-        while node.ends_in_block_scalar() && end > node.span.start {
+        while node.ends_in_block_scalar() && !node.keeps_blank_lines() && end > node.span.start {
             let above = line_start(self.text, before_break(self.text, end));
             if !is_blank(line(self.text, above)) || above == end {
                 break;

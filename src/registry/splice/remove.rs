@@ -8,7 +8,7 @@ use crate::registry::{
 
 impl Source<'_> {
     pub(super) fn remove(&self, list: &Node, items: &[Node], at: usize) -> Result<Splices, String> {
-        if list.aliased {
+        if list.is_alias() {
             return Err("`repos:` is an alias".into());
         }
         if list.is_flow() {
@@ -72,8 +72,11 @@ impl Source<'_> {
             // A comment must keep a space before it.
             span.start..if is_comment(rest) { tail } else { tail + space }
         } else {
+            // The indentation stays for the bracket, which must be as deep.
+            let own_line = is_blank(&self.margin(span.start));
             let lead = self.text[..span.start].trim_end_matches(' ').len();
-            lead..tail
+            let start = if own_line { span.start } else { lead };
+            start..tail
         };
         let mut splices = vec![(piece, String::new())];
         // The last of them takes the comma before it along, if it had none itself.

@@ -16,7 +16,7 @@ impl Source<'_> {
         value: Option<&Value>,
     ) -> Result<Splices, String> {
         let Kind::Map { pairs, open } = &item.kind else { return Err("the entry is no mapping".into()) };
-        if item.aliased {
+        if item.is_alias() {
             return Err("the entry is an alias".into());
         }
         let json = self.is_json(item);
@@ -32,7 +32,11 @@ impl Source<'_> {
             (None, Some(value)) => {
                 let indent = self.column_as_space(self.first_key(item).ok_or("the entry is empty")?);
                 let line = render::pair(key, value, &indent, self.newline);
-                vec![self.at_line_start(self.after(item), format!("{indent}{line}{}", self.newline), false)]
+                vec![self.at_line_start(
+                    self.end_of_text(item),
+                    format!("{indent}{line}{}", self.newline),
+                    false,
+                )]
             }
             (None, None) => Splices::new(),
         })
@@ -62,6 +66,8 @@ impl Source<'_> {
         let end = last.span.end;
         vec![match self.comma(end) {
             Some(comma) => (comma + 1..comma + 1, format!(" {new},")),
+            // `key:,` is another key to older readers.
+            None if last.span.is_empty() => (end..end, format!(" , {new}")),
             None => (end..end, format!(", {new}")),
         }]
     }
@@ -78,7 +84,7 @@ impl Source<'_> {
         if scalar && old.span.is_empty() {
             return Ok((old.span.clone(), format!(" {}", render::in_line(value, json))));
         }
-        if scalar || old.aliased || old.is_flow() {
+        if scalar || old.is_alias() || old.is_flow() {
             let quoted =
                 json || self.text[old.span.clone()].starts_with('"') && matches!(value, Value::Text(_));
             return Ok((old.span.clone(), render::in_line(value, quoted)));
@@ -95,16 +101,20 @@ impl Source<'_> {
     }
 
     fn remove_pair(&self, item: &Node, pairs: &[(Node, Node)], at: usize) -> Splices {
-        let (key, value) = &pairs[at];
+        let (key, value) = (self.key_start(&pairs[at].0), &pairs[at].1);
         if item.is_flow() {
-            let spans: Vec<_> = pairs.iter().map(|(key, value)| key.span.start..value.span.end).collect();
-            return self.remove_between_commas(&spans, at);
+            let span = |(key, value): &(Node, Node)| self.key_start(key)..value.span.end;
+            return self.remove_between_commas(&pairs.iter().map(span).collect::<Vec<_>>(), at);
         }
-        let piece = if is_blank(&self.margin(key.span.start)) {
-            line_start(self.text, key.span.start)..self.end_of_text(value)
+        let piece = if is_blank(&self.margin(key)) {
+            line_start(self.text, key)..self.end_of_text(value)
         } else {
-            // On the dash's line: the next key moves up.
-            key.span.start..pairs.get(at + 1).map_or(value.span.end, |(next, _)| next.span.start)
+            // On the dash's line: the next key moves up, unless there is a
+            // comment between that would be lost.
+            let end = pairs.get(at + 1).map_or(value.span.end, |(next, _)| self.key_start(next));
+            let between = &self.text[value.span.end.min(end)..end];
+            let space = between.len() - between.trim_start_matches([' ', '\t']).len();
+            key..if between.contains('#') { value.span.end + space } else { end }
         };
         let mut piece = piece;
         if piece.end == self.text.len() && !self.text.ends_with(['\r', '\n']) {

@@ -8,7 +8,7 @@ fn wrong(text: impl AsRef<[u8]>) -> Vec<String> {
     let problems = parse(text.as_ref(), home()).unwrap_err();
     problems
         .iter()
-        .map(|problem| format!("{}:{} {}", problem.line, problem.column, problem.message))
+        .map(|problem| format!("{}:{} {}", problem.line, problem.column, problem.sentence()))
         .collect()
 }
 
@@ -117,9 +117,9 @@ repos:
             "2:1 unknown key `repo`: did you mean `repos`?",
             "4:11 `name` must not contain `/`",
             "5:17 `local_path` must be absolute, or begin with `~/`",
-            "6:13 `status` must be one of `active`, `archived`, `offline-only`",
+            "6:13 `status` must be one of `active`, `archived`, `offline-only`: did you mean `active`?",
             "7:12 expected a text, this is a number: put it in quotes",
-            "8:11 expected a list of texts",
+            "8:11 expected a list of texts: write `[a, b]`",
             "9:5 unknown key `colour`: known are `id`, `name`, `local_path`, `remote_url`, `default_branch`, \
              `env_template`, `gitignore_profile`, `status`, `stage`, `role`, `tags`, `verify`",
             "11:9 expected a text, this is a number: put it in quotes",
@@ -133,9 +133,9 @@ repos:
             "16:17 `local_path` must not be empty: a `~` alone means nothing in YAML, put it in quotes",
             "17:19 `env_template` must not contain `/`",
             "18:12 expected a text, this is a number: put it in quotes",
-            "18:30 `local_path` must not name another user's home; write the path in full",
+            "18:30 `local_path` must not name another user's home: write the path in full",
             "19:12 the name `é` is on line 10 already",
-            "19:35 `id` must be a UUID; leave the key out and kpmo assigns one",
+            "19:35 `id` must be a UUID: leave the key out and kpmo assigns one",
         ]
     );
 }
@@ -185,9 +185,9 @@ fn a_problem_quotes_its_line_with_a_caret() {
 #[test]
 fn what_is_no_single_document_of_text_is_refused_where_it_stops() {
     for (bytes, place) in [
-        (b"version: 1\nrepos: \xff\n".as_slice(), "2:8 not UTF-8: the byte 0xff"),
-        (b"version: 1\n\0: [\n", "2:1 the control character U+0000; YAML wants it escaped, in double quotes"),
-        (b"version: 1\n---\nversion: 1\n", "2:1 a second document begins here; the file is one document"),
+        (b"version: 1\nrepos: \xff\n".as_slice(), "2:8 the byte 0xff is not UTF-8: save the file as UTF-8"),
+        (b"version: 1\n\0: [\n", "2:1 the control character U+0000: YAML wants it escaped, in double quotes"),
+        (b"version: 1\n---\nversion: 1\n", "2:1 a second document begins here: the file is one document"),
         (b"version: 1\nrepos: [\n]\n", "3:1 not YAML: invalid indentation: indent it deeper than its key"),
         (b"version: 1\nrepos: *none\n", "2:8 not YAML: while parsing node, found unknown anchor"),
         (b"version: !!int 1\n", "1:10 YAML tags have no place here"),
@@ -209,7 +209,7 @@ fn alias_bombs_and_deep_nesting_are_refused() {
         let last = vec![format!("*x{}", level - 1); 10].join(", ");
         text.extend([format!("x{level}: &x{level} [{last}]\n")]);
     }
-    assert!(only(&text).message.contains("more than 1000000 nodes"), "{}", only(&text));
+    assert!(only(&text).message.contains("more than 250000 nodes"), "{}", only(&text));
     let deep = format!("version: 1\nrepos: {}{}\n", "[".repeat(40), "]".repeat(40));
     assert!(only(deep).message.contains("nested more than 32 deep"));
     // The parser has its own bound for what would upset it.
@@ -283,10 +283,20 @@ fn a_quoted_tilde_is_the_home_directory() {
 }
 
 #[test]
-fn the_sample_is_a_registry_with_an_entry_of_each_kind() {
+fn the_sample_is_the_fleet_with_an_entry_of_each_kind() {
     let repos = read(include_str!("../../../config/repos.yml")).repos;
     for status in RepoStatus::ALL {
         assert!(repos.iter().any(|repo| repo.status == status), "{status:?}");
     }
-    assert!(repos.iter().all(|repo| repo.local_path.starts_with(HOME)));
+    for stage in Stage::ALL {
+        assert!(repos.iter().any(|repo| repo.stage == stage), "{stage:?}");
+    }
+    let (home, projects) = (home(), home().join("projects"));
+    assert!(repos.iter().all(|repo| [Some(home), Some(&*projects)].contains(&repo.local_path.parent())));
+    assert!(repos.iter().all(|repo| repo.id.is_none()), "an id is one entry's on one machine");
+    assert!(repos.iter().filter_map(|repo| repo.remote_url.as_ref()).all(|url| url.contains("example.org")));
+    let by_name = |name: &str| repos.iter().find(|repo| repo.name == name).unwrap();
+    assert_eq!(by_name("kanban-pmo").role.as_deref(), Some("governor"));
+    assert_eq!(by_name("ollama-local").status, RepoStatus::OfflineOnly);
+    assert_eq!(repos.len(), 24);
 }
