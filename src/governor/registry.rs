@@ -1,0 +1,297 @@
+//! `repos.yml` as a whole: take over the predecessor's, check, export.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+use similar::TextDiff;
+use uuid::Uuid;
+
+use super::{
+    Error, Governor,
+    onboard::{HEADS, HEADS_MAX},
+};
+use crate::{
+    fs::{Change, DryRun, RealWriter, shown},
+    git::{self, Location},
+    ledger::{EventDraft, EventKind},
+    registry::{
+        Document, Edit, FileRule, Former, Predecessor, Problem, Registry, RegistryError, Repo, View, as_json,
+        as_yaml, parse_predecessor,
+    },
+};
+
+/// How often an import begins anew because somebody else edits meanwhile.
+const TRIES: usize = 5;
+/// Most problems that are told at once.
+const TOLD_MAX: usize = 1_000;
+
+/// A file of the predecessor's that is to be taken over.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOrder {
+    /// Its bytes.
+    pub content: Vec<u8>,
+    /// What it is called, for messages.
+    pub file: PathBuf,
+    /// Say what would be done, and do nothing.
+    pub dry_run: bool,
+    /// The registry's version that the caller has seen.
+    pub base_version: Option<String>,
+}
+
+/// What came of an import.
+#[derive(Debug)]
+pub struct ImportReport {
+    /// Entries that were added, in the order of the file.
+    pub added: Vec<Repo>,
+    /// Entries of the file that were left, and why.
+    pub skipped: Vec<Skipped>,
+    /// What became something else, was left out, or is not there.
+    pub notes: Vec<Problem>,
+    /// What changes in `repos.yml`, as a unified diff; only of a dry run.
+    pub diff: String,
+    /// Version of the registry afterwards.
+    pub version: String,
+}
+
+/// An entry that was not imported.
+#[derive(Debug)]
+pub struct Skipped {
+    /// What it would have become.
+    pub repo: Repo,
+    /// Line in the predecessor's file.
+    pub line: usize,
+    /// Why it was left.
+    pub reason: String,
+}
+
+/// What a look at a registry's file gave.
+#[derive(Debug)]
+pub struct CheckReport {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it; if anything is, nothing of it can be used.
+    pub errors: Vec<Problem>,
+    /// What is not as it should be, but can be used.
+    pub warnings: Vec<Problem>,
+    /// Problems beyond those that are listed.
+    pub left_out: usize,
+    /// How many entries it has; 0 where it can't be used.
+    pub repos: usize,
+    /// Names the state of the file.
+    pub version: String,
+}
+
+/// A form in which the registry can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// YAML.
+    Yaml,
+    /// JSON.
+    Json,
+}
+
+impl Governor {
+    /// Takes the predecessor's registry over, in one edit of `repos.yml`: all
+    /// that is new, or nothing. Entries that are registered already, by name or
+    /// by path, are left as they are. Hooks and snapshots are not its business.
+    pub fn import_registry(&self, order: &ImportOrder) -> Result<ImportReport, Error> {
+        let Predecessor { entries, mut notes } = parse_predecessor(&order.content, self.registry.user_home())
+            .map_err(|problems| Error::from(RegistryError::Invalid { path: order.file.clone(), problems }))?;
+        notes.extend(entries.iter().filter_map(unusual));
+        notes.sort_by_key(|note| (note.line, note.column));
+        let ids: Vec<String> = entries.iter().map(|_| Uuid::now_v7().to_string()).collect();
+        for _ in 1..TRIES {
+            match self.try_import(order, &entries, &ids, &notes) {
+                // What the caller has seen is for the caller to look at again.
+                Err(RegistryError::Stale { .. }) if order.base_version.is_none() => {}
+                other => return self.imported(order, other?),
+            }
+        }
+        let last = self.try_import(order, &entries, &ids, &notes)?;
+        self.imported(order, last)
+    }
+
+    fn try_import(
+        &self,
+        order: &ImportOrder,
+        entries: &[Former],
+        ids: &[String],
+        notes: &[Problem],
+    ) -> Result<ImportReport, RegistryError> {
+        let View { document, problem } = self.registry.view();
+        if problem.is_some() {
+            // The edit says the same; this begins with the reason.
+            self.registry.edit(&DryRun::default(), None, &Edit::Add(Vec::new()))?;
+        }
+        let base = order.base_version.as_deref().unwrap_or(&document.version);
+        let known = Known::of(&document);
+        let (mut added, mut skipped) = (Vec::new(), Vec::new());
+        for (former, id) in entries.iter().zip(ids) {
+            match known.holder(&former.repo) {
+                Some(reason) => {
+                    skipped.push(Skipped { repo: former.repo.clone(), line: former.path.line, reason });
+                }
+                None => added.push(Repo { id: Some(id.clone()), ..former.repo.clone() }),
+            }
+        }
+        let edit = Edit::Add(added.clone());
+        let (document, diff) = if order.dry_run {
+            preview(&self.registry, Some(base), &edit)?
+        } else {
+            (self.registry.edit(&RealWriter, Some(base), &edit)?, String::new())
+        };
+        Ok(ImportReport { added, skipped, notes: notes.to_vec(), diff, version: document.version.clone() })
+    }
+
+    /// Records what was added.
+    fn imported(&self, order: &ImportOrder, report: ImportReport) -> Result<ImportReport, Error> {
+        if order.dry_run || report.added.is_empty() {
+            return Ok(report);
+        }
+        let mut draft = EventDraft::new(EventKind::RegistryImported, "governor");
+        draft.attributes.insert("file".into(), shown(&order.file));
+        draft.attributes.insert("sha256".into(), hex::encode(Sha256::digest(&order.content)));
+        draft.attributes.insert("added".into(), report.added.len().to_string());
+        draft.attributes.insert("skipped".into(), report.skipped.len().to_string());
+        draft.attributes.insert("registry_version".into(), report.version.clone());
+        self.ledger.append(draft)?;
+        for repo in &report.added {
+            let mut draft = EventDraft::new(EventKind::RepoAdded, "governor");
+            draft.repo_id.clone_from(&repo.id);
+            draft.attributes.insert("name".into(), repo.name.clone());
+            draft.attributes.insert("path".into(), shown(&repo.local_path));
+            // Where branches stood tells later what came to be unseen. One that
+            // is not there, or can't be read, has nothing to tell.
+            let heads = Location::at(&repo.local_path).and_then(|at| git::heads(&self.git, &at, HEADS_MAX));
+            match heads {
+                Ok(heads) if !heads.is_empty() => {
+                    draft.attributes.insert(HEADS.into(), heads.join(" "));
+                }
+                Ok(_) => {}
+                Err(error) => tracing::info!(%error, "where its branches stand is not known"),
+            }
+            self.ledger.append(draft)?;
+        }
+        Ok(report)
+    }
+
+    /// Checks this home's `repos.yml` as it is now.
+    pub fn check_registry(&self) -> Result<CheckReport, Error> {
+        check_registry(self.registry.path(), self.registry.user_home())
+    }
+
+    /// The registry in canonical form: every key of every entry. Where the file
+    /// can't be used that is the last good state, and why comes with it.
+    pub fn export_registry(&self, format: ExportFormat) -> (String, View) {
+        self.assign_ids();
+        let view = self.registry.view();
+        let home = self.registry.user_home();
+        let text = match format {
+            ExportFormat::Yaml => as_yaml(&view.document.repos, home),
+            ExportFormat::Json => format!("{:#}\n", as_json(&view.document.repos, home)),
+        };
+        (text, view)
+    }
+}
+
+/// Checks a file that is to be a registry; needs no governor. `home` is what
+/// `~` stands for.
+///
+/// # Errors
+/// Only that the file could not be read.
+pub fn check_registry(path: &Path, home: &Path) -> Result<CheckReport, Error> {
+    let registry = Registry::open(path.to_owned(), PathBuf::new(), home.to_owned());
+    let (document, mut errors) = match registry.check() {
+        Ok(document) => (Some(document), Vec::new()),
+        Err(RegistryError::Invalid { problems, .. }) => (None, problems),
+        Err(error) => return Err(error.into()),
+    };
+    let mut warnings = Vec::new();
+    for (repo, place) in document.iter().flat_map(|(_, places)| places) {
+        warnings.extend(unusual(&Former { repo: repo.clone(), path: place.clone() }));
+    }
+    let all = errors.len() + warnings.len();
+    errors.truncate(TOLD_MAX);
+    warnings.truncate(TOLD_MAX - errors.len());
+    Ok(CheckReport {
+        path: path.to_owned(),
+        left_out: all - errors.len() - warnings.len(),
+        repos: document.as_ref().map_or(0, |(document, _)| document.repos.len()),
+        version: document.map(|(document, _)| document.version.clone()).unwrap_or_default(),
+        errors,
+        warnings,
+    })
+}
+
+/// What is not as it should be at an entry's path; no reason not to have it.
+fn unusual(entry: &Former) -> Option<Problem> {
+    let path = &entry.repo.local_path;
+    let (rule, message, fix) = if !path.exists() {
+        let fix = "clone it there, or take the entry out";
+        (FileRule::MissingPath, format!("{} does not exist", shown(path)), fix)
+    } else if Location::at(path).is_err() {
+        let fix = "`git init` makes it one";
+        (FileRule::NotARepository, format!("{} is no git repository", shown(path)), fix)
+    } else {
+        return None;
+    };
+    Some(Problem { rule, message, fix: fix.to_owned(), ..entry.path.clone() })
+}
+
+/// What an edit would make of the file: the registry, and a unified diff.
+pub(super) fn preview(
+    registry: &Registry,
+    base: Option<&str>,
+    edit: &Edit,
+) -> Result<(std::sync::Arc<Document>, String), RegistryError> {
+    let dry = DryRun::default();
+    let before = fs::read(registry.path()).unwrap_or_default();
+    let document = registry.edit(&dry, base, edit)?;
+    let after = dry.changes().into_iter().find_map(|change| match change {
+        Change::Write(_, bytes) => Some(bytes),
+        _ => None,
+    });
+    let Some(after) = after else { return Ok((document, String::new())) };
+    let (before, after) = (String::from_utf8_lossy(&before), String::from_utf8_lossy(&after));
+    let name = shown(registry.path());
+    let diff = TextDiff::from_lines(&*before, &*after);
+    Ok((document, diff.unified_diff().header(&name, &name).to_string()))
+}
+
+/// Names and places that are taken.
+struct Known<'a> {
+    document: &'a Document,
+    /// With links followed.
+    places: HashSet<PathBuf>,
+}
+
+impl<'a> Known<'a> {
+    fn of(document: &'a Document) -> Self {
+        let places = document.repos.iter().filter_map(|repo| fs::canonicalize(&repo.local_path).ok());
+        Self { places: places.collect(), document }
+    }
+
+    /// Why an entry is not to be added.
+    fn holder(&self, new: &Repo) -> Option<String> {
+        let repos = &self.document.repos;
+        if let Some(same) = repos.iter().find(|repo| repo.local_path == new.local_path) {
+            return Some(if same.name == new.name {
+                "registered already".to_owned()
+            } else {
+                format!("its path is registered already, as `{}`", same.name)
+            });
+        }
+        if let Some(same) = repos.iter().find(|repo| repo.name == new.name) {
+            return Some(format!("the name is taken by the repository at {}", shown(&same.local_path)));
+        }
+        let place = fs::canonicalize(&new.local_path).ok()?;
+        let same = repos.iter().filter(|_| self.places.contains(&place));
+        let mut same =
+            same.filter(|repo| fs::canonicalize(&repo.local_path).is_ok_and(|other| other == place));
+        same.next().map(|repo| format!("its place is registered already, as `{}`", repo.name))
+    }
+}
