@@ -7,7 +7,8 @@ usage() {
 Usage: install/install.sh [--no-up] [UP-ARGS...]
 
 Builds kpmo and kpmo-hook, installs both to $KPMO_PREFIX/bin (by default
-~/.local/bin), and runs `kpmo up UP-ARGS...`, which asks before it does anything
+~/.local/bin), manual pages and completions of bash, zsh and fish to
+$KPMO_PREFIX/share (by default $XDG_DATA_HOME or ~/.local/share), and runs `kpmo up UP-ARGS...`, which asks before it does anything
 unless it is told where to look for repositories.
 
   --no-up   only install
@@ -51,6 +52,8 @@ case $prefix in
 *) prefix=$called_from/$prefix ;;
 esac
 bin=$prefix/bin
+share=$prefix/share
+[ -n "${KPMO_PREFIX-}" ] || share=${XDG_DATA_HOME:-$share}
 
 if ! command -v cargo >/dev/null && [ -x "${HOME-}/.cargo/bin/cargo" ]; then
     PATH=$HOME/.cargo/bin:$PATH
@@ -80,6 +83,18 @@ mkdir -p "$bin"
 place "$hook"
 place "$kpmo"
 echo "installed $bin/kpmo and $bin/kpmo-hook ($("$bin/kpmo" --version))"
+
+# complete SHELL FILE: the script for a shell, where that looks for it.
+complete() {
+    mkdir -p "$(dirname "$2")"
+    "$bin/kpmo" completions "$1" >"$2.$$"
+    mv -f "$2.$$" "$2"
+}
+"$bin/kpmo" man "$share/man/man1"
+complete bash "$share/bash-completion/completions/kpmo"
+complete zsh "$share/zsh/site-functions/_kpmo"
+complete fish "$share/fish/vendor_completions.d/kpmo.fish"
+echo "completions are in $share; zsh wants fpath+=($share/zsh/site-functions) before compinit"
 
 case :$PATH: in
 *:"$bin":*) ;;

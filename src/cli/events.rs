@@ -7,7 +7,7 @@ use super::{
     Context, FINE, Failure,
     args::Events,
     names,
-    repo::selectors,
+    repo::selector,
     show::{print, print_json},
     times,
 };
@@ -22,7 +22,7 @@ const LONGEST: usize = 100;
 pub(super) fn run(context: &Context, options: &Events) -> Result<u8, Failure> {
     let kinds = options.kind.iter().map(|kind| parse(kind)).collect::<Result<Vec<_>, _>>()?;
     let repo = match &options.repo {
-        Some(repo) => selectors(std::slice::from_ref(repo))?.swap_remove(0),
+        Some(repo) => selector(repo)?,
         None => String::new(),
     };
     context.block_on(async {

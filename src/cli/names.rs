@@ -1,5 +1,6 @@
 //! The contract's words as `repos.yml`, git and scripts spell them.
 
+use super::args;
 use crate::generated::{kanban, probe};
 
 pub(super) fn status(status: kanban::RepoStatus) -> &'static str {
@@ -18,6 +19,22 @@ pub(super) fn stage(stage: kanban::Stage) -> &'static str {
     }
 }
 
+pub(super) fn status_in(status: args::Standing) -> kanban::RepoStatus {
+    match status {
+        args::Standing::Active => kanban::RepoStatus::Active,
+        args::Standing::Archived => kanban::RepoStatus::Archived,
+        args::Standing::OfflineOnly => kanban::RepoStatus::OfflineOnly,
+    }
+}
+
+pub(super) fn stage_in(stage: args::Stage) -> kanban::Stage {
+    match stage {
+        args::Stage::Dev => kanban::Stage::Dev,
+        args::Stage::Staging => kanban::Stage::Staging,
+        args::Stage::Prod => kanban::Stage::Prod,
+    }
+}
+
 /// `None`: the hooks could not be looked at.
 pub(super) fn hooks(state: kanban::HooksState) -> Option<&'static str> {
     match state {
@@ -26,6 +43,19 @@ pub(super) fn hooks(state: kanban::HooksState) -> Option<&'static str> {
         kanban::HooksState::Partial => Some("partial"),
         kanban::HooksState::Foreign => Some("foreign"),
         kanban::HooksState::Unspecified => None,
+    }
+}
+
+/// `None`: nothing is under way.
+pub(super) fn operation(operation: kanban::GitOperation) -> Option<&'static str> {
+    match operation {
+        kanban::GitOperation::Merge => Some("merge"),
+        kanban::GitOperation::Rebase => Some("rebase"),
+        kanban::GitOperation::CherryPick => Some("cherry-pick"),
+        kanban::GitOperation::Revert => Some("revert"),
+        kanban::GitOperation::Bisect => Some("bisect"),
+        kanban::GitOperation::Am => Some("am"),
+        kanban::GitOperation::Unspecified => None,
     }
 }
 

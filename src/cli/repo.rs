@@ -5,11 +5,11 @@ use super::{
     args::{Repo, RepoAdd, RepoRemove},
     context::absolute,
     hooks::describe,
-    names,
+    names, set,
     show::{self, note, print, print_json, put_path, table},
 };
 use crate::{
-    fs::bytes_of,
+    fs::{bytes_of, shown},
     generated::kanban::{
         self, AddRepoRequest, ListReposRequest, RemoveRepoRequest, repo_registry_client::RepoRegistryClient,
     },
@@ -19,25 +19,40 @@ pub(super) fn run(context: &Context, command: Repo) -> Result<u8, Failure> {
     match command {
         Repo::Add(options) => add(context, options),
         Repo::List(options) => list(context, &options.repos, false),
-        Repo::Show { repo } => list(context, &[repo], true),
-        Repo::Remove(options) => remove(context, options),
+        Repo::Show { repos } => list(context, &repos, true),
+        Repo::Set(options) => set::run(context, options),
+        Repo::Rename(options) => set::rename(context, options),
+        Repo::Remove(options) => remove(context, &options),
     }
 }
 
-/// Selectors for the governor: a relative path means the caller's directory.
+/// Selectors for the governor, which does not know where the caller is: relative
+/// paths are made absolute, all else is for it to decide.
 pub(super) fn selectors(given: &[String]) -> Result<Vec<String>, Failure> {
-    let is_path =
-        |text: &str| text == "." || text == ".." || text.starts_with("./") || text.starts_with("../");
-    given
-        .iter()
-        .map(|text| {
-            if !is_path(text) {
-                return Ok(text.clone());
-            }
-            let path = std::fs::canonicalize(text).map_err(|e| Failure::new(format!("{text}: {e}")))?;
-            Ok(path.to_string_lossy().into_owned())
-        })
-        .collect()
+    given.iter().map(|text| selector(text)).collect()
+}
+
+/// One of them.
+pub(super) fn selector(text: &str) -> Result<String, Failure> {
+    let has_key = ["tag:", "status:", "stage:"].iter().any(|key| text.starts_with(key));
+    let is_path = matches!(text, "." | ".." | "~") || text.contains('/') && !has_key;
+    if !is_path {
+        return Ok(text.to_owned());
+    }
+    // In quotes the shell leaves `~` to us.
+    let path = match (text.strip_prefix('~'), std::env::home_dir()) {
+        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
+            home.join(rest.trim_start_matches('/'))
+        }
+        _ => text.into(),
+    };
+    let path = absolute(&path)?;
+    path.into_os_string().into_string().map_err(|path| {
+        let path = shown(path.as_ref());
+        Failure::new(format!(
+            "{path} is not UTF-8, so that it can't be asked for; name the repository by its name or id"
+        ))
+    })
 }
 
 /// A repository with every field of the registry.
@@ -85,6 +100,10 @@ fn add(context: &Context, options: RepoAdd) -> Result<u8, Failure> {
         );
         return Ok(FINE);
     }
+    if !added.moved_from.is_empty() {
+        let would = if options.dry_run { "would have " } else { "" };
+        print(&format!("{} {would}moved from {}\n", repo.name, show::path(&added.moved_from)));
+    }
     let what = match (added.created, options.dry_run) {
         (true, false) => "added",
         (true, true) => "would add",
@@ -98,9 +117,9 @@ fn add(context: &Context, options: RepoAdd) -> Result<u8, Failure> {
     Ok(FINE)
 }
 
-fn remove(context: &Context, options: RepoRemove) -> Result<u8, Failure> {
+fn remove(context: &Context, options: &RepoRemove) -> Result<u8, Failure> {
     let request = RemoveRepoRequest {
-        selector: selectors(&[options.repo])?.swap_remove(0),
+        selector: selector(&options.repo)?,
         keep_hooks: options.keep_hooks,
         dry_run: options.dry_run,
         base_version: String::new(),
@@ -133,12 +152,10 @@ fn list(context: &Context, repos: &[String], whole: bool) -> Result<u8, Failure>
         note(&format!("kpmo: warning: the last good registry is shown: {}", answer.registry_error));
     }
     if context.json {
-        let repos: Vec<_> = answer.repos.iter().map(as_json).collect();
-        print_json(&json!({ "repos": repos }));
+        print(&listed_as_json(&answer.repos)?);
     } else if whole {
-        for repo in &answer.repos {
-            print(&details(repo));
-        }
+        let all: Vec<_> = answer.repos.iter().map(details).collect();
+        print(&all.join("\n"));
     } else if answer.repos.is_empty() {
         note("no repository is registered yet; `kpmo up` finds them, `kpmo repo add PATH` adds one");
     } else {
@@ -158,6 +175,20 @@ fn list(context: &Context, repos: &[String], whole: bool) -> Result<u8, Failure>
         print(&table(&["NAME", "STATUS", "STAGE", "PATH", "REMOTE"], rows));
     }
     Ok(FINE)
+}
+
+/// One after the other: of thousands the values together would take longer than
+/// all else that listing takes.
+fn listed_as_json(repos: &[kanban::Repo]) -> Result<String, Failure> {
+    let mut text = String::from("{\"repos\":[");
+    for (at, repo) in repos.iter().enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        text.push_str(&serde_json::to_string(&as_json(repo)).map_err(Failure::new)?);
+    }
+    text.push_str("]}\n");
+    Ok(text)
 }
 
 fn details(repo: &kanban::Repo) -> String {

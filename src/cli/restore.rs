@@ -10,6 +10,7 @@ use super::{
     args::Restore,
     context::absolute,
     diff::change_as_json,
+    repo::selector,
     show::{self, note, print, print_json, progress, put_path},
     snap, times,
 };
@@ -33,15 +34,15 @@ pub(super) fn run(context: &Context, options: &Restore) -> Result<u8, Failure> {
 fn request(options: &Restore) -> Result<RestoreRequest, Failure> {
     let at = options.at.as_deref().map(|at| times::parse(at, &Zoned::now())).transpose()?;
     let repo = options.repo.as_deref().unwrap_or_default();
-    let selector = match (&options.snapshot, at) {
+    let snapshot = match (&options.snapshot, at) {
         (Some(snapshot), _) => snap::selector(snapshot, Some(repo))?,
         (None, at) => SnapshotSelector {
-            repo: if options.all { String::new() } else { snap::one_repo(repo)? },
+            repo: if options.all { String::new() } else { selector(repo)? },
             which: at.map(|at| Which::At(times::to_proto(at))),
         },
     };
     Ok(RestoreRequest {
-        snapshot: Some(selector),
+        snapshot: Some(snapshot),
         all: options.all,
         to: options.to.as_deref().map(absolute).transpose()?.as_deref().map(bytes_of).unwrap_or_default(),
         paths: options.paths.iter().map(|path| in_repository(path)).collect::<Result<_, _>>()?,

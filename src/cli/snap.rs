@@ -4,7 +4,7 @@
 use jiff::Zoned;
 use serde_json::{Map, Value, json};
 
-use super::{Failure, names, repo::selectors, times};
+use super::{Failure, names, repo, times};
 use crate::{
     fs::shown_bytes,
     generated::kanban::{
@@ -24,14 +24,9 @@ pub(super) fn selector(text: &str, repo: Option<&str>) -> Result<SnapshotSelecto
     let is_id = matches!(&which, Which::Id(id) if id != "latest");
     let repo = match repo {
         None if is_id => String::new(),
-        repo => one_repo(repo.unwrap_or("."))?,
+        given => repo::selector(given.unwrap_or("."))?,
     };
     Ok(SnapshotSelector { repo, which: Some(which) })
-}
-
-/// One repository, as the governor is to be asked for it.
-pub(super) fn one_repo(repo: &str) -> Result<String, Failure> {
-    Ok(selectors(&[repo.to_owned()])?.swap_remove(0))
 }
 
 fn which(text: &str) -> Result<Which, Failure> {

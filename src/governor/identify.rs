@@ -1,17 +1,18 @@
 use std::{
     collections::HashMap,
     fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
 use uuid::Uuid;
 
-use super::{Error, Governor, Reason, locked};
+use super::{Governor, locked};
 use crate::{
-    fs::{RealWriter, shown},
+    fs::RealWriter,
     git::Location,
-    registry::{Document, Edit, Repo, find, nearest},
+    registry::{Document, Edit, Repo},
 };
 
 /// Which repository lives where, for one version of the registry.
@@ -25,6 +26,8 @@ pub(super) struct Places {
     /// By where the repositories are found; not looked for before somebody has
     /// to know.
     found: Option<Arc<Found>>,
+    /// What an earlier version found.
+    before: Option<Arc<Found>>,
     ids: Arc<Mutex<Ids>>,
 }
 
@@ -33,6 +36,58 @@ pub(super) struct Places {
 struct Found {
     by_common_dir: HashMap<PathBuf, Arc<Repo>>,
     by_path: HashMap<PathBuf, Arc<Repo>>,
+    /// What was found, by the path that the registry states: where the next
+    /// version states the same, and nothing tells of a change, that is taken on.
+    /// Each of many registrations would look at all that were before it.
+    looks: HashMap<PathBuf, Look>,
+}
+
+/// What is at an entry's path.
+#[derive(Clone)]
+struct Look {
+    /// Without links.
+    path: PathBuf,
+    stamps: Option<[Stamp; 2]>,
+    /// The repository's git directory, and whether the entry's path is what it
+    /// is known by.
+    repo: Option<(PathBuf, bool)>,
+}
+
+/// Device, inode, size and times of a file; `None` if it is not there.
+type Stamp = Option<(u64, u64, u64, i64, i64, i64, i64)>;
+
+fn stamp(meta: std::io::Result<fs::Metadata>) -> Stamp {
+    let meta = meta.ok()?;
+    Some((
+        meta.dev(),
+        meta.ino(),
+        meta.size(),
+        meta.mtime(),
+        meta.mtime_nsec(),
+        meta.ctime(),
+        meta.ctime_nsec(),
+    ))
+}
+
+impl Look {
+    /// Looks at a place; `before` is what was found there last.
+    fn at(stated: &Path, before: Option<&Self>) -> Self {
+        let path = fs::canonicalize(stated).unwrap_or_else(|_| stated.to_path_buf());
+        // What git writes of a repository's configuration changes its directory.
+        let dir = stamp(fs::metadata(&path));
+        let stamps = dir.is_some().then(|| [dir, stamp(fs::symlink_metadata(path.join(".git")))]);
+        if let Some(before) = before.filter(|before| stamps.is_some() && before.stamps == stamps)
+            && before.path == path
+        {
+            return before.clone();
+        }
+        let location = Location::at(&path).ok();
+        let repo = location.map(|location| {
+            let is_main = location.main_path() == path;
+            (location.common_dir, is_main)
+        });
+        Self { path, stamps, repo }
+    }
 }
 
 /// The last try to give ids to entries that people added without one.
@@ -44,21 +99,20 @@ struct Ids {
 
 impl Found {
     /// Looks at every repository's place.
-    fn look(repos: &[Arc<Repo>]) -> Self {
+    fn look(repos: &[Arc<Repo>], before: &Self) -> Self {
         let mut found = Self::default();
         for repo in repos {
-            let path = fs::canonicalize(&repo.local_path).unwrap_or_else(|_| repo.local_path.clone());
-            if let Ok(location) = Location::at(&path) {
-                let is_main = location.main_path() == path;
-                let known = found.by_common_dir.entry(location.common_dir);
+            let look = Look::at(&repo.local_path, before.looks.get(&repo.local_path));
+            if let Some((common_dir, is_main)) = &look.repo {
                 // Of an entry each for a work tree and for one that is linked to
                 // it, the first is the repository's.
-                let known = known.or_insert_with(|| Arc::clone(repo));
-                if is_main {
+                let known = found.by_common_dir.entry(common_dir.clone()).or_insert_with(|| Arc::clone(repo));
+                if *is_main {
                     known.clone_from(repo);
                 }
             }
-            found.by_path.entry(path).or_insert_with(|| Arc::clone(repo));
+            found.by_path.entry(look.path.clone()).or_insert_with(|| Arc::clone(repo));
+            found.looks.insert(repo.local_path.clone(), look);
         }
         found
     }
@@ -118,13 +172,15 @@ impl Governor {
     /// for the registry's lock nor changes it: hooks come this way.
     pub(super) fn registered(&self, location: &Location) -> Option<Arc<Repo>> {
         let document = self.registry.view().document;
-        let repos = {
+        let (repos, before) = {
             let mut places = locked(&self.places);
             if places.version != document.version {
                 places.repos = document.repos.iter().cloned().map(Arc::new).collect();
                 let by_path = places.repos.iter().map(|repo| (repo.local_path.clone(), Arc::clone(repo)));
                 places.stated = by_path.collect();
-                places.found = None;
+                if let Some(found) = places.found.take() {
+                    places.before = Some(found);
+                }
                 places.version.clone_from(&document.version);
             }
             // Where the path itself says it, no other repository is looked at,
@@ -137,58 +193,15 @@ impl Governor {
             if let Some(found) = &places.found {
                 return found.get(location);
             }
-            Arc::clone(&places.repos)
+            (Arc::clone(&places.repos), places.before.clone())
         };
         // Others need not wait for what this meets.
-        let found = Arc::new(Found::look(&repos));
+        let found = Arc::new(Found::look(&repos, before.as_deref().unwrap_or(&Found::default())));
         let mut places = locked(&self.places);
         if places.version == document.version {
             places.found = Some(Arc::clone(&found));
+            places.before = None;
         }
         found.get(location)
-    }
-
-    /// The repository that a selector means: an id, a name, or a path in it.
-    pub fn select(&self, selector: &str) -> Result<Repo, Error> {
-        let document = self.document();
-        let path = Path::new(selector);
-        let selected = if path.is_absolute() {
-            let stated = document.repos.iter().find(|repo| repo.local_path == path).cloned();
-            // Not by its name alone: what is not there is in no repository.
-            stated.or_else(|| {
-                let location = Location::discover(&fs::canonicalize(path).ok()?).ok()?;
-                self.registered(&location).map(|repo| Repo::clone(&repo))
-            })
-        } else {
-            find(&document, selector).cloned()
-        };
-        if let Some(repo) = selected {
-            return Ok(repo);
-        }
-        let near = nearest(&document, selector);
-        let hint = near.map_or_else(
-            || "`kpmo repo list` shows what is registered, `kpmo repo add PATH` adds one".to_owned(),
-            |near| format!("did you mean {near}?"),
-        );
-        let shown = shown(std::path::Path::new(selector));
-        let error =
-            Error::new(Reason::RepoNotFound, format!("no registered repository is called {shown}; {hint}"))
-                .with("selector", shown);
-        Err(match near {
-            Some(near) => error.with("nearest", near),
-            None => error,
-        })
-    }
-
-    /// Those that the selectors mean, each once, in registry order; all if there
-    /// are none.
-    pub fn select_all(&self, selectors: &[String]) -> Result<Vec<Repo>, Error> {
-        let document = self.document();
-        if selectors.is_empty() {
-            return Ok(document.repos.clone());
-        }
-        let wanted = selectors.iter().map(|s| self.select(s)).collect::<Result<Vec<_>, _>>()?;
-        let is_wanted = |repo: &&Repo| wanted.iter().any(|wanted| wanted.name == repo.name);
-        Ok(document.repos.iter().filter(is_wanted).cloned().collect())
     }
 }

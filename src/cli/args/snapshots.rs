@@ -2,10 +2,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::selector;
+
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Snapshot {
-    /// Repositories, by name, id or path
-    #[arg(value_name = "REPO", required_unless_present = "all")]
+    /// Repositories: names, ids, paths, tag:T, status:S, stage:S, patterns
+    #[arg(
+        value_name = "REPO", required_unless_present = "all",
+        value_parser = selector::parser(), add = selector::completer()
+    )]
     pub repos: Vec<String>,
     /// Every registered repository that is not archived
     #[arg(long, conflicts_with = "repos")]
@@ -21,7 +26,10 @@ pub(in crate::cli) struct Snapshot {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Snapshots {
     /// Repository, by name, id or path
-    #[arg(value_name = "REPO", required_unless_present = "ledger")]
+    #[arg(
+        value_name = "REPO", required_unless_present = "ledger",
+        value_parser = selector::parser(), add = selector::completer()
+    )]
     pub repo: Option<String>,
     /// Copies of the ledger instead
     #[arg(long, conflicts_with = "repo")]
@@ -37,7 +45,7 @@ pub(in crate::cli) struct Show {
     #[arg(value_name = "SNAP")]
     pub snapshot: String,
     /// Repository, by name, id or path [default: an id's own, else that of this directory]
-    #[arg(value_name = "REPO")]
+    #[arg(value_name = "REPO", value_parser = selector::parser(), add = selector::completer())]
     pub repo: Option<String>,
     /// List what is in it
     #[arg(long)]
@@ -56,7 +64,7 @@ pub(in crate::cli) struct Diff {
     #[arg(value_name = "SNAP")]
     pub new: Option<String>,
     /// Repository, by name, id or path [default: an id's own, else that of this directory]
-    #[arg(long, value_name = "REPO")]
+    #[arg(long, value_name = "REPO", value_parser = selector::parser(), add = selector::completer())]
     pub repo: Option<String>,
     /// Count the lines that changed in each file (the default)
     #[arg(long, conflicts_with = "name_only")]
@@ -85,7 +93,10 @@ pub(in crate::cli) struct Diff {
 #[command(verbatim_doc_comment)]
 pub(in crate::cli) struct Restore {
     /// Repository, by name, id or path
-    #[arg(value_name = "REPO", required_unless_present = "all")]
+    #[arg(
+        value_name = "REPO", required_unless_present = "all",
+        value_parser = selector::parser(), add = selector::completer()
+    )]
     pub repo: Option<String>,
     /// Only these, and what is beneath; relative to the repository's top
     #[arg(value_name = "PATH")]

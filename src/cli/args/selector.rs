@@ -1,0 +1,34 @@
+//! How arguments name repositories. What they mean, the governor decides.
+
+use std::ffi::OsString;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap_complete::engine::ArgValueCompleter;
+
+use crate::{cli::completions, fs::shown};
+
+/// The grammar, for people.
+pub(super) const HELP: &str = "\
+How repositories are named (REPO):
+  NAME                 the exact name, or the id
+  PATH                 of a repository, or of anything in it: `.`, `..`, or with a `/` in it
+  tag:T                all with this tag, which may be a pattern
+  status:S             all that are active, archived or offline-only
+  stage:S              all in dev, staging or prod
+  'api-*'              all whose names match: * and ? stand for any characters and for one,
+                       [ab] for one of these, {one,two} for either; quote it for the shell
+What can be several of these is the first of them. Several REPOs mean all that any of them
+means. One that means nothing is an error; so is one that means several where one is wanted.";
+
+/// A selector is text: the contract has it so, and so has the registry.
+pub(super) fn parser() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().try_map(|text: OsString| {
+        text.into_string().map_err(|text| {
+            format!("{} is not UTF-8; name the repository by its name or id", shown(text.as_ref()))
+        })
+    })
+}
+
+pub(super) fn completer() -> ArgValueCompleter {
+    ArgValueCompleter::new(completions::repos)
+}
