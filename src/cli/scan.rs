@@ -1,4 +1,4 @@
-use std::{collections::HashSet, path::PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 use tokio_stream::StreamExt;
@@ -7,19 +7,33 @@ use super::{
     Context, FINE, Failure,
     args::Scan,
     context::absolute,
+    found::{register, stands_alone, tell},
     names,
-    show::{self, note, print, print_json, progress, put_path, table},
+    show::{self, counted, note, print, print_json, progress, put_path},
 };
 use crate::{
     client::Connection,
     fs::{bytes_of, shown_bytes},
     generated::{
-        kanban::{AddRepoRequest, ListReposRequest, repo_registry_client::RepoRegistryClient},
-        probe::{
-            FoundRepo, RepoKind, TrackRequest, TrackWarning, probe_client::ProbeClient, track_response::Event,
+        kanban::{
+            FoundOutcome, FoundPlace, RecognizeFoundRequest, RecognizeFoundResponse, RecognizedFound,
+            RegisteredFound, repo_registry_client::RepoRegistryClient,
         },
+        probe::{FoundRepo, TrackRequest, TrackWarning, probe_client::ProbeClient, track_response::Event},
     },
 };
+
+/// Warnings that are shown one by one.
+const LISTED: usize = 5;
+
+/// What a scan came to.
+struct Scanned {
+    /// In order of path.
+    found: Vec<FoundRepo>,
+    warnings: Vec<TrackWarning>,
+    /// Directories read.
+    directories: u64,
+}
 
 pub(super) fn run(context: &Context, options: &Scan) -> Result<u8, Failure> {
     let roots = roots(&options.roots)?;
@@ -30,12 +44,23 @@ pub(super) fn run(context: &Context, options: &Scan) -> Result<u8, Failure> {
             skip: options.skip.clone(),
             cross_file_systems: options.cross_file_systems,
         };
-        let (found, warnings) = track(connection.clone(), request).await?;
-        if options.register {
-            register(connection.clone(), &found).await?;
+        let scanned = track(connection.clone(), request).await?;
+        let registered = if options.register {
+            let alone = scanned.found.iter().filter(|repo| stands_alone(repo.kind()));
+            let paths = alone.map(|repo| repo.path.clone()).collect();
+            register(connection.clone(), paths, options.dry_run).await?
+        } else {
+            Vec::new()
+        };
+        let recognized = recognize(connection, &scanned.found).await?;
+        if context.json {
+            print_json(&as_json(&scanned, &recognized, &registered));
+        } else {
+            show(&scanned, &recognized);
         }
-        let registered = registered(connection).await?;
-        show_found(context, &found, &warnings, &registered);
+        for found in &registered {
+            tell(found, options.dry_run, context.json);
+        }
         Ok(FINE)
     })
 }
@@ -50,105 +75,164 @@ pub(super) fn roots(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     given.iter().map(|root| absolute(root)).collect()
 }
 
-/// Whether a find is a repository of its own, to be registered: linked work
-/// trees and submodules belong to another.
-pub(super) fn stands_alone(kind: RepoKind) -> bool {
-    matches!(kind, RepoKind::Worktree | RepoKind::Bare | RepoKind::Nested)
-}
-
-async fn track(
-    connection: Connection,
-    request: TrackRequest,
-) -> Result<(Vec<FoundRepo>, Vec<TrackWarning>), Failure> {
+async fn track(connection: Connection, request: TrackRequest) -> Result<Scanned, Failure> {
     let mut events = ProbeClient::new(connection).track(request).await?.into_inner();
     let bar = progress(None, "repositories found:");
-    let (mut found, mut warnings) = (Vec::new(), Vec::new());
+    let mut scanned = Scanned { found: Vec::new(), warnings: Vec::new(), directories: 0 };
     while let Some(event) = events.next().await {
         match event?.event {
             Some(Event::Found(repo)) => {
                 bar.inc(1);
-                found.push(repo);
+                scanned.found.push(repo);
             }
-            Some(Event::Warning(warning)) => warnings.push(warning),
-            Some(Event::Summary(_)) | None => {}
+            Some(Event::Warning(warning)) => scanned.warnings.push(warning),
+            Some(Event::Progress(so_far)) => {
+                bar.set_message(format!("{} directories searched, repositories found:", so_far.directories));
+            }
+            Some(Event::Summary(summary)) => scanned.directories = summary.directories,
+            None => {}
         }
     }
     bar.finish_and_clear();
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok((found, warnings))
+    scanned.found.sort_by(|a, b| a.path.cmp(&b.path));
+    scanned.warnings.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(scanned)
 }
 
-async fn register(connection: Connection, found: &[FoundRepo]) -> Result<(), Failure> {
-    let mut client = RepoRegistryClient::new(connection);
-    let bar = progress(Some(found.len() as u64), "registering");
-    for repo in found.iter().filter(|repo| stands_alone(repo.kind())) {
-        let request = AddRepoRequest { path: repo.path.clone(), ..AddRepoRequest::default() };
-        match client.add_repo(request).await {
-            Ok(_) => {}
-            Err(status) => note(&format!("kpmo: warning: {}: {}", shown_bytes(&repo.path), status.message())),
-        }
-        bar.inc(1);
+async fn recognize(connection: Connection, found: &[FoundRepo]) -> Result<RecognizeFoundResponse, Failure> {
+    let place =
+        |repo: &FoundRepo| FoundPlace { path: repo.path.clone(), common_dir: repo.common_dir.clone() };
+    let request = RecognizeFoundRequest { places: found.iter().map(place).collect() };
+    Ok(RepoRegistryClient::new(connection).recognize_found(request).await?.into_inner())
+}
+
+/// What a find is to the registry.
+fn standing(found: &FoundRepo, known: &RecognizedFound) -> &'static str {
+    match known {
+        _ if !known.candidates.is_empty() => "unclear",
+        _ if !known.moved_from.is_empty() => "moved",
+        _ if !known.repo_name.is_empty() => "yes",
+        _ if stands_alone(found.kind()) => "no",
+        // It belongs to another repository.
+        _ => "",
     }
-    bar.finish_and_clear();
-    Ok(())
 }
 
-async fn registered(connection: Connection) -> Result<HashSet<Vec<u8>>, Failure> {
-    let mut client = RepoRegistryClient::new(connection);
-    let answer = client.list_repos(ListReposRequest::default()).await?.into_inner();
-    Ok(answer.repos.into_iter().map(|repo| repo.local_path).collect())
-}
-
-fn show_found(
-    context: &Context,
-    found: &[FoundRepo],
-    warnings: &[TrackWarning],
-    registered: &HashSet<Vec<u8>>,
-) {
-    // A linked work tree is as registered as the repository that it is of.
-    let main_path = |repo: &FoundRepo| match repo.common_dir.strip_suffix(b"/.git") {
-        Some(main) if repo.kind() == RepoKind::Linked => main.to_vec(),
-        _ => repo.path.clone(),
-    };
-    let is_registered = |repo: &FoundRepo| registered.contains(&main_path(repo));
-    if context.json {
-        let found: Vec<Map<String, Value>> = found
-            .iter()
-            .map(|repo| {
-                let mut object = Map::new();
-                put_path(&mut object, "path", &repo.path);
-                object.insert("kind".into(), json!(names::repo_kind(repo.kind())));
-                object.insert("registered".into(), json!(is_registered(repo)));
-                object
-            })
-            .collect();
-        let warnings: Vec<Map<String, Value>> = warnings
-            .iter()
-            .map(|warning| {
-                let mut object = Map::new();
-                put_path(&mut object, "path", &warning.path);
-                object.insert("message".into(), json!(warning.message));
-                object
-            })
-            .collect();
-        print_json(&json!({ "found": found, "warnings": warnings }));
-        return;
-    }
-    let rows = found
+fn as_json(scanned: &Scanned, known: &RecognizeFoundResponse, registered: &[RegisteredFound]) -> Value {
+    let given = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
+    let outcomes: std::collections::HashMap<&[u8], &RegisteredFound> =
+        registered.iter().map(|found| (found.path.as_slice(), found)).collect();
+    let found: Vec<Map<String, Value>> = scanned
+        .found
         .iter()
-        .map(|repo| {
-            vec![
-                names::repo_kind(repo.kind()).to_owned(),
-                if is_registered(repo) { "yes" } else { "no" }.to_owned(),
-                show::path(&repo.path),
-            ]
+        .zip(&known.places)
+        .map(|(repo, known)| {
+            let mut object = Map::new();
+            put_path(&mut object, "path", &repo.path);
+            object.insert("kind".into(), json!(names::repo_kind(repo.kind())));
+            object.insert("registered".into(), json!(standing(repo, known) == "yes"));
+            object.insert("name".into(), given(&known.repo_name));
+            if !known.moved_from.is_empty() {
+                put_path(&mut object, "moved_from", &known.moved_from);
+            }
+            if !known.candidates.is_empty() {
+                object.insert("candidates".into(), json!(known.candidates));
+            }
+            if let Some(outcome) = outcomes.get(repo.path.as_slice()) {
+                let name = FoundOutcome::try_from(outcome.outcome).unwrap_or_default().as_str_name();
+                object.insert("outcome".into(), json!(names::plain(name, "FOUND_OUTCOME_")));
+                object.insert("error".into(), given(&outcome.error));
+            }
+            object
         })
         .collect();
-    print(&table(&["KIND", "REGISTERED", "PATH"], rows));
-    for warning in warnings.iter().take(5) {
+    let warnings: Vec<Map<String, Value>> = scanned
+        .warnings
+        .iter()
+        .map(|warning| {
+            let mut object = Map::new();
+            put_path(&mut object, "path", &warning.path);
+            object.insert("message".into(), json!(warning.message));
+            object
+        })
+        .collect();
+    let vanished: Vec<Map<String, Value>> = known
+        .vanished
+        .iter()
+        .map(|repo| {
+            let mut object = Map::new();
+            object.insert("id".into(), given(&repo.id));
+            object.insert("name".into(), json!(repo.name));
+            put_path(&mut object, "local_path", &repo.local_path);
+            object
+        })
+        .collect();
+    json!({
+        "found": found, "warnings": warnings, "vanished": vanished, "directories": scanned.directories,
+    })
+}
+
+fn show(scanned: &Scanned, known: &RecognizeFoundResponse) {
+    let mut text = String::new();
+    let width = show::width();
+    for (repo, known) in scanned.found.iter().zip(&known.places) {
+        let standing = standing(repo, known);
+        let line = format!("{:<9}  {standing:<10}  ", names::repo_kind(repo.kind()));
+        let room = width.map_or(usize::MAX, |width| width.saturating_sub(line.len()).max(16));
+        let mut path = show::path(&repo.path);
+        match standing {
+            "moved" => {
+                path.push_str(&format!(" ({}, from {})", known.repo_name, show::path(&known.moved_from)));
+            }
+            "unclear" => path.push_str(&format!(" (any of {}?)", known.candidates.join(", "))),
+            _ => {}
+        }
+        text.push_str(&format!("{line}{}\n", show::fitted(&path, room)));
+    }
+    if !text.is_empty() {
+        text.insert_str(0, "KIND       REGISTERED  PATH\n");
+    }
+    for repo in &known.vanished {
+        let line = format!("vanished   yes         {} (of {})", show::path(&repo.local_path), repo.name);
+        text.push_str(&format!("{}\n", show::fitted(&line, width.unwrap_or(usize::MAX))));
+    }
+    text.push_str(&counts(scanned, known));
+    print(&text);
+    for warning in scanned.warnings.iter().take(LISTED) {
         note(&format!("kpmo: warning: {}: {}", shown_bytes(&warning.path), warning.message));
     }
-    if warnings.len() > 5 {
-        note(&format!("kpmo: warning: and {} more (`--json` lists them)", warnings.len() - 5));
+    if scanned.warnings.len() > LISTED {
+        note(&format!("kpmo: warning: and {} more (`--json` lists them)", scanned.warnings.len() - LISTED));
     }
+}
+
+fn counts(scanned: &Scanned, known: &RecognizeFoundResponse) -> String {
+    let of = |wanted: &str| {
+        let all = scanned.found.iter().zip(&known.places);
+        all.filter(|(repo, known)| standing(repo, known) == wanted).count()
+    };
+    let mut parts = vec![format!("{} registered", of("yes")), format!("{} new", of("no"))];
+    for (count, what) in
+        [(of("moved"), "moved"), (of("unclear"), "unclear"), (known.vanished.len(), "vanished")]
+    {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    if !scanned.warnings.is_empty() {
+        parts.push(counted(scanned.warnings.len() as u64, "warning", "warnings"));
+    }
+    let found = counted(scanned.found.len() as u64, "repository", "repositories");
+    let places = counted(scanned.directories, "directory", "directories");
+    let mut text = format!("{found} in {places}: {}\n", parts.join(", "));
+    if of("no") + of("moved") > 0 {
+        text.push_str("`kpmo scan --register` registers what is new, and follows what has moved\n");
+    }
+    if !known.vanished.is_empty() {
+        text.push_str(
+            "what has vanished is found again by a scan of where it is now; \
+             `kpmo repo remove NAME` forgets it\n",
+        );
+    }
+    text
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{
     Context, FINDINGS, FINE, Failure,
     args::{Force, Up},
+    found::{left_out, register, tell as tell_found},
     governor, programs,
     scan::roots,
     show::{self, note, print, print_json, progress},
@@ -18,10 +19,7 @@ use super::{
 use crate::{
     daemon,
     fs::{Change, DryRun, RealWriter, bytes_of, shown, shown_bytes},
-    generated::kanban::{
-        AddRepoRequest, StatusRequest, governor_client::GovernorClient,
-        repo_registry_client::RepoRegistryClient,
-    },
+    generated::kanban::{StatusRequest, governor_client::GovernorClient},
     policy::load_settings,
     probe::{
         RepoKind, TrackOptions, Tracked,
@@ -88,6 +86,9 @@ fn plan(context: &Context, roots: &[PathBuf]) -> Plan {
                 plan.repos.push(found.path);
             }
             Tracked::Warning { path, message } => plan.warnings.push((path, message)),
+            Tracked::Progress(so_far) => {
+                bar.set_message(format!("{} directories searched, repositories found:", so_far.directories));
+            }
         }
         ControlFlow::Continue(())
     });
@@ -159,25 +160,11 @@ fn carry_out(context: &Context, plan: &Plan) -> Result<u8, Failure> {
     }
     let (states, waiting) = context.block_on(async {
         let connection = context.governor().await?;
-        let mut client = RepoRegistryClient::new(connection.clone());
-        let bar = progress(Some(plan.repos.len() as u64), "registering");
-        for path in &plan.repos {
-            let request = AddRepoRequest { path: bytes_of(path), ..AddRepoRequest::default() };
-            match client.add_repo(request).await {
-                Ok(added) => {
-                    for warning in added.into_inner().warnings {
-                        failed += 1;
-                        bar.suspend(|| note(&format!("kpmo: warning: {}: {warning}", shown(path))));
-                    }
-                }
-                Err(status) => {
-                    failed += 1;
-                    bar.suspend(|| note(&format!("kpmo: warning: {}", status.message())));
-                }
-            }
-            bar.inc(1);
+        let paths = plan.repos.iter().map(|repo| bytes_of(repo)).collect();
+        for found in register(connection.clone(), paths, false).await? {
+            failed += found.warnings.len() + usize::from(left_out(&found));
+            tell_found(&found, false, context.json);
         }
-        bar.finish_and_clear();
         let states = status::fleet(connection.clone(), Vec::new()).await?;
         let now = GovernorClient::new(connection).status(StatusRequest {}).await?.into_inner();
         Ok::<_, Failure>((states, now.snapshots_waiting))
@@ -189,11 +176,11 @@ fn carry_out(context: &Context, plan: &Plan) -> Result<u8, Failure> {
         let left = plan.warnings.len() - 5;
         note(&format!("kpmo: warning: and {left} more directories (`kpmo scan --json` lists them)"));
     }
-    status::show_fleet(context, &states);
+    status::show_fleet(context, states);
     if waiting > 0 {
         note(&format!(
             "snapshots of {} are being taken in the background; `kpmo governor status` \
-             tells how many are left, `kpmo snapshot --all` waits for them",
+             tells how far they have come, `kpmo snapshot --all` waits for them",
             show::counted(waiting.into(), "repository", "repositories")
         ));
     }

@@ -13,7 +13,7 @@ use crate::{
 /// The attribute of `repo-added` that holds where branches stood then.
 pub(super) const HEADS: &str = "heads";
 /// Most branches that are noted.
-const HEADS_MAX: usize = 1_000;
+pub(super) const HEADS_MAX: usize = 1_000;
 
 /// How a repository is to be onboarded.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,8 @@ pub struct Added {
     pub created: bool,
     /// Its hooks, unless they were to be left alone or could not be put.
     pub hooks: Option<RepoHooks>,
+    /// It was registered at this path, which has vanished.
+    pub moved_from: Option<PathBuf>,
     /// Version of the registry afterwards.
     pub version: String,
     /// What did not stop it.
@@ -80,17 +82,28 @@ impl Governor {
         if !options.dry_run {
             self.assign_ids();
         }
+        let mut warnings = Vec::new();
+        let mut moved_from = None;
         let (repo, created, version) = match self.registered(&location) {
             Some(repo) => (Repo::clone(&repo), false, self.document().version.clone()),
-            None => self.register(&location, options, &*writer)?,
+            None => match self.moved(&location, options, &*writer)? {
+                Some((repo, from)) => {
+                    warnings.extend(kept_name(&repo, options.name.as_deref()));
+                    moved_from = Some(from);
+                    (repo, false, self.document().version.clone())
+                }
+                None => self.register(&location, options, &*writer)?,
+            },
         };
-        let mut warnings = Vec::new();
         let mut hooks = None;
         if !options.skip_hooks {
-            match self.install_hooks(&repo, &*writer) {
+            match self.install_hooks(&repo, None, &*writer) {
                 Ok(installed) => hooks = Some(installed),
                 Err(error) => warnings.push(format!("hooks were not installed: {}", error.message)),
             }
+        }
+        if (created || moved_from.is_some()) && !options.dry_run {
+            self.note_identities(&[(repo.clone(), location.clone())]);
         }
         if created && !options.dry_run {
             let mut draft = EventDraft::new(EventKind::RepoAdded, "governor");
@@ -104,7 +117,7 @@ impl Governor {
             self.ledger.append(draft)?;
             self.want_snapshot(repo.id.as_deref(), "added");
         }
-        Ok(Added { repo, created, hooks, version, warnings })
+        Ok(Added { repo, created, hooks, moved_from, version, warnings })
     }
 
     fn register(
@@ -155,6 +168,7 @@ impl Governor {
             draft.repo_id.clone_from(&repo.id);
             draft.attributes.insert("name".into(), repo.name.clone());
             self.ledger.append(draft)?;
+            self.snapshots.forget(repo.id.as_deref().unwrap_or_default());
         }
         Ok(Removed { repo, hooks, version: document.version.clone() })
     }
@@ -172,9 +186,16 @@ impl Governor {
     }
 }
 
+/// What to say where another name was asked for than a moved repository has.
+fn kept_name(repo: &Repo, asked: Option<&str>) -> Option<String> {
+    asked.filter(|asked| *asked != repo.name).map(|asked| {
+        format!("it is {}, which has moved, and keeps that name; it was not renamed to {asked}", repo.name)
+    })
+}
+
 /// The directory's name; where that is taken, with the parent's in front; then
 /// with a number behind.
-fn free_name(document: &Document, path: &Path) -> String {
+pub(super) fn free_name(document: &Document, path: &Path) -> String {
     let part = |path: Option<&Path>| {
         let name = path.and_then(Path::file_name).unwrap_or_default().to_string_lossy();
         let name: String = name.chars().filter(|c| !c.is_control()).take(48).collect();
@@ -201,7 +222,7 @@ fn free_name(document: &Document, path: &Path) -> String {
 }
 
 /// The `.gitignore` profile that the files at the top of a work tree ask for.
-fn gitignore_profile(path: &Path) -> Option<&'static str> {
+pub(super) fn gitignore_profile(path: &Path) -> Option<&'static str> {
     const BY_FILE: [(&str, &str); 10] = [
         ("Cargo.toml", "rust"),
         ("go.mod", "go"),

@@ -9,4 +9,4 @@ pub mod store;
 mod tracker;
 
 pub use hands::{Hands, HandsError, Told};
-pub use tracker::{Found, RepoKind, Summary, TrackOptions, Tracked, track};
+pub use tracker::{Found, PROGRESS, RepoKind, Summary, TrackOptions, Tracked, track, track_for};

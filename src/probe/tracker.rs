@@ -7,13 +7,17 @@
 //! does not depend on which thread came first: only the order of finds does.
 //!
 //! Links are never followed. A directory that can't be read is a warning, and
-//! the walk goes on. A directory that hangs (a dead network mount) holds its
-//! thread up; by default other file systems are left alone, but the kernel must
-//! open a mount point to tell.
+//! the walk goes on. Other file systems are left alone unless told, and where
+//! the kernel lists its mounts they are not so much as opened: a dead network
+//! mount holds nobody up.
 
 pub(super) mod entries;
 mod gitdir;
+mod mounts;
+mod told;
 mod walk;
+
+pub use told::track_for;
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +45,9 @@ pub const SKIPPED: &[&str] = &[
     ".Trash",
     ".local/share/Trash",
 ];
+
+/// After how many directories a walk tells how far it has come.
+pub const PROGRESS: u64 = 500;
 
 /// How to walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +126,8 @@ pub enum Tracked {
         /// What is wrong there, for people.
         message: String,
     },
+    /// How far the walk has come: now and then, in a long one.
+    Progress(Summary),
 }
 
 /// What a walk came to.
@@ -136,7 +145,9 @@ pub struct Summary {
 ///
 /// Each is told to `sink` once, however roots overlap, from any of the threads
 /// and in no certain order. As soon as `sink` breaks, the walk ends; what other
-/// threads are just telling still comes.
+/// threads are just telling still comes. Each [`PROGRESS`] directories it is
+/// told how far the walk is, and so asked whether to go on where nothing is
+/// found.
 pub fn track(
     roots: &[PathBuf],
     options: &TrackOptions,

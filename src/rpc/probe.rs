@@ -1,20 +1,22 @@
-use std::{ops::ControlFlow, sync::Arc};
+use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::answer::{Answers, blocking, status, streaming};
 use crate::{
-    fs::{bytes_of, path_from, shown},
+    fs::{path_from, shown},
     generated::probe::{
-        FoundRepo, RepoKind as Kind, RestoreRequest, RestoreResponse, SnapshotRequest, SnapshotResponse,
-        SyncDatabaseRequest, SyncDatabaseResponse, TrackRequest, TrackResponse, TrackSummary, TrackWarning,
-        probe_server::Probe, restore_response, snapshot_response, track_response::Event,
+        RestoreRequest, RestoreResponse, SnapshotRequest, SnapshotResponse, SyncDatabaseRequest,
+        SyncDatabaseResponse, TrackRequest, TrackResponse, probe_server::Probe, restore_response,
+        snapshot_response, track_response::Event,
     },
     governor::{Error, Governor, Reason},
-    probe::{RepoKind, Tracked},
 };
+
+/// Messages that wait for a slow reader; the walk behind then waits, too.
+const AHEAD: usize = 64;
 
 pub(super) struct Service(Arc<Governor>);
 
@@ -40,21 +42,17 @@ impl Probe for Service {
                 return Err(status(error.with("path", shown(root))));
             }
         }
-        let options = self.0.track_options(request.skip, request.cross_file_systems);
-        let (answers, receiver) = mpsc::channel(64);
+        let governor = Arc::clone(&self.0);
+        let (answers, receiver) = mpsc::channel(AHEAD);
         tokio::task::spawn_blocking(move || {
-            let send = |event| answers.blocking_send(Ok(TrackResponse { event: Some(event) }));
-            let sink = |tracked| match send(tell(tracked)) {
-                Ok(()) => ControlFlow::Continue(()),
+            governor.track(&request, &|answer| match &answer.event {
+                // How far it is nobody need hear twice: a slow reader misses it.
+                Some(Event::Progress(_)) => {
+                    !matches!(answers.try_send(Ok(answer)), Err(TrySendError::Closed(_)))
+                }
                 // Nobody listens: there is no point in walking on.
-                Err(_) => ControlFlow::Break(()),
-            };
-            let summary = crate::probe::track(&roots, &options, &sink);
-            let _ = send(Event::Summary(TrackSummary {
-                directories: summary.directories,
-                found: summary.found,
-                warnings: summary.warnings,
-            }));
+                _ => answers.blocking_send(Ok(answer)).is_ok(),
+            });
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
@@ -112,23 +110,50 @@ impl Probe for Service {
     }
 }
 
-fn tell(tracked: Tracked) -> Event {
-    match tracked {
-        Tracked::Warning { path, message } => Event::Warning(TrackWarning { path: bytes_of(&path), message }),
-        Tracked::Found(found) => {
-            let kind = match found.kind {
-                RepoKind::Worktree => Kind::Worktree,
-                RepoKind::Bare => Kind::Bare,
-                RepoKind::Linked => Kind::Linked,
-                RepoKind::Submodule => Kind::Submodule,
-                RepoKind::Nested => Kind::Nested,
-            };
-            Event::Found(FoundRepo {
-                path: bytes_of(&found.path),
-                kind: kind.into(),
-                common_dir: bytes_of(&found.common_dir),
-                parent: found.parent.as_deref().map(bytes_of).unwrap_or_default(),
-            })
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tokio_stream::StreamExt;
+
+    use super::*;
+    use crate::{client::Home, fs::bytes_of};
+
+    /// More finds than wait for a slow reader: the walk can't be over before they
+    /// are read, and is not gone on with when nobody does.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn finds_come_while_the_walk_goes_on_and_its_end_is_the_readers() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..4 * AHEAD {
+            let git = dir.path().join(format!("src/repo{number}/.git"));
+            for part in ["objects", "refs"] {
+                fs::create_dir_all(git.join(part)).unwrap();
+            }
+            fs::write(git.join("HEAD"), "ref: refs/heads/main\n").unwrap();
         }
+        let home = Home::single(&dir.path().join("home")).unwrap();
+        for place in [&home.config, &home.state, &home.probe] {
+            fs::create_dir_all(place).unwrap();
+        }
+        let governor = Arc::new(Governor::open(home.clone(), dir.path().join("socket")).unwrap());
+        let service = Service::new(&governor);
+        let ask = || {
+            let roots = vec![bytes_of(&dir.path().join("src"))];
+            service.track(Request::new(TrackRequest { roots, ..TrackRequest::default() }))
+        };
+        let mut answers = ask().await.unwrap().into_inner();
+        let first = answers.next().await.unwrap().unwrap();
+        assert!(matches!(first.event, Some(Event::Found(_))));
+        // The service's, the walk's and ours.
+        assert_eq!(Arc::strong_count(&governor), 3);
+        drop(answers);
+        while Arc::strong_count(&governor) > 2 {
+            tokio::task::yield_now().await;
+        }
+        let all: Vec<_> = ask().await.unwrap().into_inner().collect().await;
+        let found =
+            all.iter().filter(|answer| matches!(answer.as_ref().unwrap().event, Some(Event::Found(_))));
+        assert_eq!(found.count(), 4 * AHEAD);
+        assert!(matches!(all.last().unwrap().as_ref().unwrap().event, Some(Event::Summary(_))));
     }
 }

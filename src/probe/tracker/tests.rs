@@ -78,6 +78,7 @@ impl Place {
             match tracked {
                 Tracked::Found(one) => found.lock().unwrap().push(one),
                 Tracked::Warning { path, .. } => warnings.lock().unwrap().push(path),
+                Tracked::Progress(_) => {}
             }
             ControlFlow::Continue(())
         });
@@ -462,6 +463,68 @@ fn the_walk_ends_when_told() {
         ControlFlow::Break(())
     });
     assert_eq!((summary.found, seen.into_inner().unwrap()), (1, 1));
+}
+
+/// `directories` empty directories.
+fn wide(directories: u64) -> Place {
+    let place = Place::new();
+    for number in 1..directories {
+        fs::create_dir(place.at(number.to_string())).unwrap();
+    }
+    place
+}
+
+#[test]
+fn long_walks_tell_how_far_they_are() {
+    let place = wide(3 * PROGRESS + 1);
+    for threads in [1, 4] {
+        let told = Mutex::new(Vec::new());
+        let options = TrackOptions { threads, ..TrackOptions::default() };
+        let summary = track(std::slice::from_ref(&place.root), &options, &|tracked| {
+            if let Tracked::Progress(so_far) = tracked {
+                told.lock().unwrap().push(so_far.directories);
+            }
+            ControlFlow::Continue(())
+        });
+        let told = told.into_inner().unwrap();
+        assert_eq!((summary.directories, told.len()), (3 * PROGRESS + 1, 3));
+        assert!(told.iter().all(|so_far| (PROGRESS..=summary.directories).contains(so_far)), "{told:?}");
+    }
+}
+
+#[test]
+fn a_walk_that_finds_nothing_ends_when_told() {
+    let place = wide(3 * PROGRESS);
+    let options = TrackOptions { threads: 1, ..TrackOptions::default() };
+    let summary = track(std::slice::from_ref(&place.root), &options, &|_| ControlFlow::Break(()));
+    assert_eq!(summary.directories, PROGRESS);
+}
+
+/// Directories come and go while they are walked.
+#[test]
+fn what_goes_away_meanwhile_is_no_failure() {
+    let place = wide(40);
+    for number in 1..40 {
+        place.mkdir(format!("{number}/a/b/c"));
+    }
+    place.repo("repo");
+    let options = TrackOptions { threads: 1, ..TrackOptions::default() };
+    // The repository is met at some moment; all around it goes at that moment.
+    let warned = Mutex::new(0);
+    let found = track(std::slice::from_ref(&place.root), &options, &|tracked| {
+        match tracked {
+            Tracked::Found(_) => {
+                for number in 1..40 {
+                    drop(fs::remove_dir_all(place.at(number.to_string())));
+                }
+                fs::remove_dir_all(place.at("repo")).unwrap();
+            }
+            Tracked::Warning { .. } => *warned.lock().unwrap() += 1,
+            Tracked::Progress(_) => {}
+        }
+        ControlFlow::Continue(())
+    });
+    assert_eq!((found.found, warned.into_inner().unwrap()), (1, 0));
 }
 
 #[test]

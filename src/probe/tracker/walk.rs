@@ -20,20 +20,32 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Found, RepoKind, Summary, TrackOptions, Tracked, entries::Buffer, gitdir};
+use super::{PROGRESS, RepoKind, Summary, TrackOptions, Tracked, entries::Buffer, gitdir, mounts::Mounts};
 
 /// A directory that is to be read.
 struct Item {
     path: PathBuf,
-    /// The device of the root it was reached from.
-    device: u64,
+    /// The file system of the root it was reached from.
+    within: Within,
     /// The nearest work tree around it.
     enclosing: Option<Arc<Path>>,
+}
+
+/// The file system that is not left.
+#[derive(Clone)]
+enum Within {
+    /// None: all are entered.
+    Any,
+    /// By the kernel's list.
+    Mounted(Arc<str>),
+    /// By the device's number, which every directory must be asked for.
+    Device(u64),
 }
 
 struct Walk<'a> {
     skip: Skip,
     cross_file_systems: bool,
+    mounts: Option<Mounts>,
     threads: usize,
     sink: &'a (dyn Fn(Tracked) -> ControlFlow<()> + Sync),
     shared: Mutex<Shared>,
@@ -65,6 +77,7 @@ pub(super) fn walk(
     let walk = Walk {
         skip: Skip::new(&options.skip),
         cross_file_systems: options.cross_file_systems,
+        mounts: Mounts::of_this_process(),
         threads,
         sink,
         shared: Mutex::default(),
@@ -82,11 +95,7 @@ pub(super) fn walk(
         }
         walk.work();
     });
-    Summary {
-        directories: walk.directories.into_inner(),
-        found: walk.found.into_inner(),
-        warnings: walk.warnings.into_inner(),
-    }
+    walk.so_far()
 }
 
 impl Walk<'_> {
@@ -95,28 +104,54 @@ impl Walk<'_> {
         let mut starts: Vec<Item> = Vec::new();
         let mut canonical = Vec::new();
         for root in roots {
-            match fs::canonicalize(root).and_then(|path| Ok((fs::metadata(&path)?.dev(), path))) {
+            match fs::canonicalize(root).and_then(|path| Ok((self.within(&path)?, path))) {
                 Ok(root) => canonical.push(root),
                 Err(error) => self.warn_of(root, &error),
             }
         }
         // A path sorts behind those above it.
         canonical.sort_by(|(_, one), (_, other)| one.cmp(other));
-        for (device, path) in canonical {
+        for (within, path) in canonical {
             if !starts.iter().any(|start| self.reaches(start, &path)) {
-                starts.push(Item { path, device, enclosing: None });
+                starts.push(Item { path, within, enclosing: None });
             }
         }
         starts
+    }
+
+    fn within(&self, root: &Path) -> io::Result<Within> {
+        Ok(match &self.mounts {
+            _ if self.cross_file_systems => Within::Any,
+            Some(mounts) => Within::Mounted(mounts.of(root).into()),
+            None => Within::Device(fs::metadata(root)?.dev()),
+        })
+    }
+
+    /// Whether another file system is known to be mounted at a directory, which
+    /// is then not so much as opened.
+    fn is_beyond(&self, within: &Within, path: &Path, name: &OsStr) -> bool {
+        match (within, &self.mounts) {
+            (Within::Mounted(own), Some(mounts)) => {
+                mounts.at(path, name).is_some_and(|device| device != &**own)
+            }
+            _ => false,
+        }
     }
 
     /// Whether the walk from `start` comes by `path`.
     fn reaches(&self, start: &Item, path: &Path) -> bool {
         path.starts_with(&start.path)
             && path.ancestors().take_while(|above| *above != start.path).all(|above| {
-                above.file_name().is_some_and(|name| name != ".git" && !self.skip.matches(above, name))
-                    && (self.cross_file_systems
-                        || fs::metadata(above).is_ok_and(|above| above.dev() == start.device))
+                let is_entered = above.file_name().is_some_and(|name| {
+                    name != ".git"
+                        && !self.skip.matches(above, name)
+                        && !self.is_beyond(&start.within, above, name)
+                });
+                is_entered
+                    && match start.within {
+                        Within::Device(own) => fs::metadata(above).is_ok_and(|above| above.dev() == own),
+                        Within::Any | Within::Mounted(_) => true,
+                    }
             })
     }
 
@@ -177,14 +212,17 @@ impl Walk<'_> {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return,
             Err(error) => return self.warn_of(path, &error.into()),
         };
-        if !self.cross_file_systems {
+        if let Within::Device(own) = item.within {
             match directory.metadata() {
-                Ok(metadata) if metadata.dev() != item.device => return,
+                Ok(metadata) if metadata.dev() != own => return,
                 Ok(_) => {}
                 Err(error) => return self.warn_of(path, &error),
             }
         }
-        self.directories.fetch_add(1, Relaxed);
+        let read = self.directories.fetch_add(1, Relaxed) + 1;
+        if read.is_multiple_of(PROGRESS) {
+            self.tell(Tracked::Progress(self.so_far()));
+        }
 
         let first = own.len();
         let (mut has_dot_git, mut has_head, mut has_objects, mut has_refs) = (false, false, false, false);
@@ -202,8 +240,8 @@ impl Walk<'_> {
             }
             if kind == FileType::Directory {
                 let path = path.join(name);
-                if !self.skip.matches(&path, name) {
-                    own.push(Item { path, device: item.device, enclosing: item.enclosing.clone() });
+                if !self.skip.matches(&path, name) && !self.is_beyond(&item.within, &path, name) {
+                    own.push(Item { path, within: item.within.clone(), enclosing: item.enclosing.clone() });
                 }
             }
         });
@@ -259,11 +297,20 @@ impl Walk<'_> {
 
     fn tell(&self, tracked: Tracked) {
         match &tracked {
-            Tracked::Found(Found { .. }) => self.found.fetch_add(1, Relaxed),
+            Tracked::Found(_) => self.found.fetch_add(1, Relaxed),
             Tracked::Warning { .. } => self.warnings.fetch_add(1, Relaxed),
+            Tracked::Progress(_) => 0,
         };
         if (self.sink)(tracked).is_break() {
             self.stopped.store(true, Relaxed);
+        }
+    }
+
+    fn so_far(&self) -> Summary {
+        Summary {
+            directories: self.directories.load(Relaxed),
+            found: self.found.load(Relaxed),
+            warnings: self.warnings.load(Relaxed),
         }
     }
 

@@ -1,0 +1,259 @@
+//! What tells a repository from every other, wherever it is: so that one that
+//! was moved is known again.
+//!
+//! Two things are remembered. The mark of its git directory (inode number and
+//! time of birth) survives a rename and no copy, so it is proof by itself; it is
+//! there from the moment of registration. Root commits and remote survive a move
+//! to another disk or machine as well, and copies and clones have them, too: they
+//! count only where nothing contradicts. Reading the roots is reading a history,
+//! which a thread does that nobody waits for. Where the repository's file system
+//! is mounted is remembered, because what is on a disk that isn't there has not
+//! vanished.
+//!
+//! All of it can be had again from the repositories: it is kept in a file of its
+//! own, and losing that file costs no more than moves that nobody looked at yet.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::UNIX_EPOCH,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Governor, locked};
+use crate::{
+    fs::{RealWriter, Writer},
+    git::{self, Location},
+    registry::{Repo, without_credentials},
+};
+
+/// nice(1)'s value of what nobody waits for.
+const BACKGROUND: i32 = 10;
+
+/// What is remembered of a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Identity {
+    /// Inode number and time of birth of the common git directory; `None` where
+    /// the file system knows no such time.
+    pub mark: Option<String>,
+    /// Where the file system is mounted that the repository is on.
+    pub mount: Option<PathBuf>,
+    /// Of the remote, without credentials.
+    pub remote: Option<String>,
+    /// Root commits, in order; none: there is no commit yet, or nobody has looked.
+    pub roots: Vec<String>,
+    /// State of the configuration's file that `remote` is from.
+    config: Option<String>,
+}
+
+/// The file's content.
+#[derive(Default, Serialize, Deserialize)]
+struct Kept {
+    version: u32,
+    /// By the repository's id.
+    repos: BTreeMap<String, Identity>,
+}
+
+/// What is remembered of all repositories.
+pub(super) struct Identities {
+    path: PathBuf,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    known: BTreeMap<String, Identity>,
+    /// Ids of those that are to be looked at; true: the history again, too.
+    wanted: BTreeMap<String, bool>,
+    ending: bool,
+}
+
+impl Identities {
+    /// Those that the file at `path` holds; one that can't be read is begun anew.
+    pub(super) fn open(path: PathBuf) -> Self {
+        let kept: Kept =
+            fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let state = State { known: kept.repos, ..State::default() };
+        Self { path, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    pub(super) fn of(&self, id: &str) -> Option<Identity> {
+        locked(&self.state).known.get(id).cloned()
+    }
+
+    /// Has a repository looked at by and by; `history`: its roots, too, even if
+    /// some are known.
+    pub(super) fn want(&self, id: &str, history: bool) {
+        let mut state = locked(&self.state);
+        let wanted = state.wanted.entry(id.to_owned()).or_default();
+        *wanted |= history;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Ends the thread after the repository that it is at.
+    pub(super) fn finish(&self) {
+        locked(&self.state).ending = true;
+        self.changed.notify_all();
+    }
+
+    /// The next to look at; `None` at the end. What was learnt is written before
+    /// anybody sleeps.
+    fn next(&self) -> Option<(String, bool)> {
+        let idle = |state: &mut State| state.wanted.is_empty() && !state.ending;
+        let waited = self.changed.wait_while(locked(&self.state), idle);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.ending { None } else { state.wanted.pop_first() }
+    }
+
+    fn is_idle(&self) -> bool {
+        locked(&self.state).wanted.is_empty()
+    }
+
+    /// Takes in what was learnt; whether that is anything new.
+    fn learn(&self, id: &str, identity: Identity) -> bool {
+        let mut state = locked(&self.state);
+        let is_new = state.known.get(id) != Some(&identity);
+        state.known.insert(id.to_owned(), identity);
+        is_new
+    }
+
+    /// Writes all that is known of repositories of the registry.
+    fn keep(&self, registered: &BTreeSet<&str>) {
+        let mut state = locked(&self.state);
+        state.known.retain(|id, _| registered.contains(id.as_str()));
+        let kept = Kept { version: 1, repos: state.known.clone() };
+        // Under the lock: of two writers the later one must be the last.
+        let written = serde_json::to_vec_pretty(&kept)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| RealWriter.write(&self.path, &bytes, 0o600).map_err(|error| error.to_string()));
+        if let Err(error) = written {
+            tracing::warn!(error, "what tells repositories apart is not written");
+        }
+    }
+}
+
+/// Starts the thread that looks at repositories.
+pub(super) fn start(governor: &Arc<Governor>) {
+    let governor = Arc::clone(governor);
+    let spawned = std::thread::Builder::new().name("identities".into()).spawn(move || {
+        let _ = rustix::process::setpriority_process(None, BACKGROUND);
+        for repo in &governor.registry.view().document.repos {
+            governor.want_identity(repo.id.as_deref(), false);
+        }
+        let mut is_changed = false;
+        while let Some((id, history)) = governor.identities.next() {
+            is_changed |= governor.look_for_identity(&id, history);
+            if is_changed && governor.identities.is_idle() {
+                governor.keep_identities();
+                is_changed = false;
+            }
+        }
+        if is_changed {
+            governor.keep_identities();
+        }
+    });
+    if let Err(error) = spawned {
+        tracing::error!(%error, "the thread that looks at repositories could not be started");
+    }
+}
+
+impl Governor {
+    /// Has a repository's identity looked at, by and by.
+    pub(super) fn want_identity(&self, id: Option<&str>, history: bool) {
+        if let Some(id) = id {
+            self.identities.want(id, history);
+        }
+    }
+
+    /// Notes what can be had at once of repositories that were just registered
+    /// or moved; the rest follows.
+    pub(super) fn note_identities(&self, repos: &[(Repo, Location)]) {
+        for (repo, location) in repos {
+            let Some(id) = &repo.id else { continue };
+            let known = self.identities.of(id).unwrap_or_default();
+            self.identities.learn(id, placed(known, location));
+        }
+        self.keep_identities();
+        for (repo, _) in repos {
+            self.want_identity(repo.id.as_deref(), false);
+        }
+    }
+
+    fn keep_identities(&self) {
+        let document = self.registry.view().document;
+        self.identities.keep(&document.repos.iter().filter_map(|repo| repo.id.as_deref()).collect());
+    }
+
+    /// Whether there is anything new.
+    fn look_for_identity(&self, id: &str, history: bool) -> bool {
+        let document = self.registry.view().document;
+        let repo = document.repos.iter().find(|repo| repo.id.as_deref() == Some(id));
+        let Some(Ok(location)) = repo.map(|repo| Location::at(&repo.local_path)) else { return false };
+        let known = self.identities.of(id).unwrap_or_default();
+        match self.identity(known, &location, history) {
+            Ok(identity) => self.identities.learn(id, identity),
+            Err(error) => {
+                tracing::debug!(id, %error, "a repository's identity can't be told now");
+                false
+            }
+        }
+    }
+
+    /// What is known of a repository, brought up to date.
+    fn identity(&self, known: Identity, location: &Location, history: bool) -> Result<Identity, Error> {
+        let mut identity = placed(known, location);
+        let config = stamp(&location.common_dir.join("config"));
+        if config.is_none() || config != identity.config {
+            identity.remote = git::remote_url(&self.git, location)?.map(|url| without_credentials(&url));
+            identity.config = config;
+        }
+        if history || identity.roots.is_empty() {
+            identity.roots = git::roots(&self.git, location)?;
+        }
+        Ok(identity)
+    }
+}
+
+/// With the mark and the mount of where the repository is now.
+fn placed(identity: Identity, location: &Location) -> Identity {
+    let mount = mount_of(&location.common_dir).filter(|mount| mount.to_str().is_some());
+    Identity { mark: mark(&location.common_dir), mount, ..identity }
+}
+
+/// What a git directory keeps when it is renamed, and no copy of it has.
+pub(super) fn mark(common_dir: &Path) -> Option<String> {
+    let meta = fs::metadata(common_dir).ok()?;
+    let born = meta.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(format!("{}:{}", meta.ino(), born.as_nanos()))
+}
+
+/// State of a file.
+fn stamp(path: &Path) -> Option<String> {
+    let meta = fs::metadata(path).ok()?;
+    Some(format!("{}:{}:{}.{}", meta.ino(), meta.size(), meta.ctime(), meta.ctime_nsec()))
+}
+
+/// Where the file system is mounted that a directory is on; another one's root
+/// without a mount (a btrfs subvolume) is as good.
+fn mount_of(path: &Path) -> Option<PathBuf> {
+    let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev());
+    let own = device(path).ok()?;
+    let inside = path.ancestors().take_while(|above| device(above).is_ok_and(|device| device == own));
+    inside.last().map(Path::to_path_buf)
+}
+
+/// Whether something is mounted there, or it is the root.
+pub(super) fn is_mounted(mount: &Path) -> bool {
+    let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev());
+    match mount.parent() {
+        None => true,
+        Some(above) => matches!((device(mount), device(above)), (Ok(own), Ok(above)) if own != above),
+    }
+}

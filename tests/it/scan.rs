@@ -1,0 +1,463 @@
+//! Finding repositories, registering what was found, and knowing again what has
+//! moved: `kpmo scan`, `kpmo repo add`, `kpmo up`.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+use crate::world::{Ran, Repo, World, is_root, secret};
+
+const FILES: [(&str, &str); 1] = [("a.txt", "one\n")];
+
+/// What `kpmo repo list` has, as (name, id, path in `src`).
+fn entries(world: &World) -> Vec<(String, String, String)> {
+    let listed = world.json(["repo", "list"])["repos"].clone();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let of = |repo: &Value| {
+        let path = text(&repo["local_path"]);
+        let path = path.split_once("/src/").map_or(path.clone(), |(_, rest)| rest.to_owned());
+        (text(&repo["name"]), text(&repo["id"]), path)
+    };
+    listed.as_array().unwrap().iter().map(of).collect()
+}
+
+/// The one of these paths among what was found.
+#[track_caller]
+fn find<'a>(scan: &'a Value, path: &Path) -> &'a Value {
+    let found = scan["found"].as_array().unwrap();
+    let wanted = path.to_str().unwrap();
+    found.iter().find(|repo| repo["path"] == wanted).unwrap_or_else(|| panic!("{wanted}: {scan:#}"))
+}
+
+fn rename(world: &World, from: &str, to: &str) -> PathBuf {
+    let (from, to) = (world.path("src").join(from), world.path("src").join(to));
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    fs::rename(from, &to).unwrap();
+    to
+}
+
+/// As a move to another disk is: all is copied, and then the original goes.
+fn carry(world: &World, from: &str, to: &str) -> PathBuf {
+    let copied = copy(world, from, to);
+    fs::remove_dir_all(world.path("src").join(from)).unwrap();
+    copied
+}
+
+fn copy(world: &World, from: &str, to: &str) -> PathBuf {
+    let to = world.path("src").join(to);
+    let copied = Command::new("cp").arg("-a").arg(world.path("src").join(from)).arg(&to).status().unwrap();
+    assert!(copied.success());
+    to
+}
+
+/// Waits until the governor knows a repository's root commits.
+#[track_caller]
+fn until_known(world: &World, repo: &Repo<'_>) {
+    let root = repo.ask(["rev-list", "--max-parents=0", "HEAD"]);
+    let id = world.json(["repo", "show", repo.path.to_str().unwrap()])["repos"][0]["id"].clone();
+    world.until(&format!("the roots of {} are known", repo.path.display()), || {
+        let kept = fs::read(world.home().join("state/identities.json")).unwrap_or_default();
+        let kept: Value = serde_json::from_slice(&kept).unwrap_or_default();
+        kept["repos"][id.as_str().unwrap()]["roots"][0] == root.as_str()
+    });
+}
+
+#[test]
+fn a_moved_repository_keeps_its_entry_and_goes_on() {
+    let world = World::new().repo("app", &FILES).repo("other", &FILES).up();
+    let before = entries(&world);
+    let to = rename(&world, "app", "work/renamed");
+
+    let scan = world.json(["scan", "."]);
+    let app = find(&scan, &to);
+    assert_eq!((&app["registered"], &app["name"]), (&false.into(), &"app".into()));
+    assert!(app["moved_from"].as_str().unwrap().ends_with("/src/app"), "{app}");
+    assert_eq!(scan["vanished"], Value::Array(Vec::new()));
+    world.kpmo(["scan", "."]).fine().says("moved").says("1 registered, 0 new, 1 moved");
+
+    world.kpmo(["scan", ".", "--register", "--dry-run"]).fine().says("app would have moved: ");
+    assert_eq!(entries(&world), before);
+    world.kpmo(["scan", ".", "--register"]).fine().says("app moved: ").says("2 registered, 0 new");
+    let after = entries(&world);
+    let ids = |entries: &[(String, String, String)]| -> Vec<_> {
+        entries.iter().map(|(name, id, _)| (name.clone(), id.clone())).collect()
+    };
+    assert_eq!(ids(&after), ids(&before));
+    assert_eq!(after[0].2, "work/renamed");
+
+    let event = &world.events("repo-moved")[0];
+    assert_eq!(event["repo"], before[0].1.as_str());
+    let attributes = &event["attributes"];
+    assert_eq!(attributes["name"], "app");
+    assert!(attributes["old_path"].as_str().unwrap().ends_with("/src/app"), "{event}");
+    assert!(attributes["path"].as_str().unwrap().ends_with("/src/work/renamed"), "{event}");
+
+    // Its hooks are those of the entry, and nothing is left to be done.
+    let app = world.at("work/renamed");
+    app.stage("key.txt", secret()).commit().refused().says("refused in app");
+    app.git(["reset", "-q", "--hard"]).fine();
+    app.stage("b.txt", "two\n").commit().fine().silent();
+    assert_eq!(world.status("app")["hooks"], "ok");
+    world.kpmo(["scan", ".", "--register"]).fine().hides("moved");
+    assert_eq!((world.events("repo-moved").len(), world.events("repo-added").len()), (1, 2));
+}
+
+#[test]
+fn repo_add_and_up_know_a_moved_repository_again() {
+    let world = World::new().repo("app", &FILES).repo("lib", &FILES);
+    world.init("empty", &[], &[]);
+    let world = world.up();
+    let ids: Vec<_> = entries(&world).into_iter().map(|(name, id, _)| (name, id)).collect();
+    // Directories above it move with what is in them.
+    rename(&world, "app", "a/b/app");
+    world.kpmo(["repo", "add", "a/b/app", "--dry-run"]).fine().says("app would have moved from ");
+    let added = world.json(["repo", "add", "a/b/app"]);
+    assert_eq!((&added["created"], &added["repos"][0]["name"]), (&false.into(), &"app".into()));
+    rename(&world, "a", "c");
+    // One without a commit has a mark all the same; a name of another's does not
+    // double what is proven to be the same.
+    rename(&world, "empty", "full");
+    world
+        .kpmo(["repo", "add", "full", "--name", "full"])
+        .fine()
+        .says("moved from ")
+        .says("it is empty, which has moved, and keeps that name");
+    rename(&world, "lib", "library");
+    world.kpmo(["up", "."]).fine().says("lib moved: ");
+    let after = entries(&world);
+    assert_eq!(after.iter().map(|(name, id, _)| (name.clone(), id.clone())).collect::<Vec<_>>(), ids);
+    let paths: Vec<&str> = after.iter().map(|(_, _, path)| &**path).collect();
+    assert_eq!(paths, ["c/b/app", "full", "library"]);
+}
+
+#[test]
+fn root_commits_and_remote_tell_where_nothing_else_does() {
+    let world = World::new().repo("app", &FILES).repo("new", &[]);
+    world.at("app").with_origin();
+    let world = world.up();
+    let (app, new) = (world.at("app"), world.at("new"));
+    until_known(&world, &app);
+    // The roots of one that had no commit yet come with its first.
+    new.stage("x", "x").commit().fine();
+    until_known(&world, &new);
+    let before = entries(&world);
+    carry(&world, "app", "elsewhere");
+    carry(&world, "new", "newer");
+    world.kpmo(["scan", ".", "--register"]).fine().says("app moved: ").says("new moved: ");
+    let after = entries(&world);
+    assert_eq!(
+        after.iter().map(|(_, id, _)| id).collect::<Vec<_>>(),
+        before.iter().map(|(_, id, _)| id).collect::<Vec<_>>()
+    );
+    assert_eq!((&*after[0].2, &*after[1].2), ("elsewhere", "newer"));
+
+    // With another remote it is another.
+    let app = world.at("elsewhere");
+    app.git(["remote", "set-url", "origin", "https://example.org/other.git"]).fine();
+    until_known(&world, &app);
+    carry(&world, "elsewhere", "fork");
+    world.at("fork").git(["remote", "set-url", "origin", "https://example.org/third.git"]).fine();
+    world.kpmo(["scan", ".", "--register"]).fine().says("vanished").hides("app moved");
+    assert_eq!(entries(&world).len(), 3);
+}
+
+#[test]
+fn a_copy_is_a_repository_of_its_own() {
+    let world = World::new().repo("app", &FILES).up();
+    until_known(&world, &world.at("app"));
+    copy(&world, "app", "copy");
+    world.kpmo(["scan", ".", "--register"]).fine().hides("moved").says("2 registered");
+    let entries = entries(&world);
+    assert_eq!((&*entries[0].2, &*entries[1].2), ("app", "copy"));
+    assert_ne!(entries[0].1, entries[1].1);
+    // Not even when the original is gone afterwards: the copy has its entry.
+    fs::remove_dir_all(world.path("src/app")).unwrap();
+    world.kpmo(["scan", ".", "--register"]).fine().hides("moved").says("1 vanished");
+}
+
+#[test]
+fn where_several_fit_nothing_is_guessed() {
+    let world = World::new().repo("one", &FILES).up();
+    copy(&world, "one", "two");
+    let world = world.up();
+    for name in ["one", "two"] {
+        until_known(&world, &world.at(name));
+    }
+    let before = entries(&world);
+    carry(&world, "one", "three");
+    carry(&world, "two", "four");
+    let scan = world.json(["scan", ".", "--register"]);
+    assert_eq!(entries(&world), before);
+    let three = find(&scan, &world.path("src/three"));
+    assert_eq!(three["candidates"], serde_json::json!(["one", "two"]));
+    assert_eq!(three["outcome"], "left-out");
+    let says = format!("kpmo repo set one --local-path {}", world.path("src/three").display());
+    assert!(three["error"].as_str().unwrap().contains(&says), "{three}");
+    world.kpmo(["scan", ".", "--register"]).fine().says(&says).says("2 unclear");
+    world.kpmo(["repo", "add", "three"]).ended(1).says(&says);
+
+    // A name says which; then there is one left, and that is no guess any more.
+    world.kpmo(["repo", "add", "three", "--name", "two"]).fine().says("two moved from ");
+    world.kpmo(["scan", ".", "--register"]).fine().says("one moved: ");
+    let after = entries(&world);
+    assert_eq!((&*after[0].2, &*after[1].2), ("four", "three"));
+
+    // Renamed, each has its mark.
+    rename(&world, "four", "five");
+    rename(&world, "three", "six");
+    world.kpmo(["scan", ".", "--register"]).fine().says("one moved: ").says("two moved: ");
+    let after = entries(&world);
+    assert_eq!((&*after[0].2, &*after[1].2), ("five", "six"));
+
+    // Two that may be the one that is gone.
+    copy(&world, "five", "seven");
+    carry(&world, "five", "eight");
+    world.kpmo(["scan", ".", "--register"]).fine().says("2 unclear").says("and so may another find");
+    assert_eq!(entries(&world), after);
+    world.kpmo(["repo", "add", "seven", "--name", "mine"]).fine().says("added mine");
+    world.kpmo(["scan", ".", "--register"]).fine().says("one moved: ");
+    assert_eq!(entries(&world).len(), 3);
+}
+
+#[test]
+fn what_is_on_a_disk_that_is_not_there_has_not_vanished() {
+    let world = World::new().repo("app", &FILES);
+    let disk = world.path("src/disk");
+    fs::create_dir(&disk).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(&disk).output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        eprintln!("LEFT OUT: a disk that is taken away; mounting one needs root");
+        return;
+    }
+    let app = copy(&world, "app", "disk/app");
+    fs::remove_dir_all(world.path("src/app")).unwrap();
+    let umount = || Command::new("umount").arg("-l").arg(&disk).status().unwrap();
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        world.kpmo(["scan", "."]).fine().says("0 repositories");
+        world.kpmo(["scan", ".", "--cross-file-systems", "--register"]).fine().says("1 registered");
+        until_known(&world, &Repo::new(&world, app));
+        copy(&world, "disk/app", "app");
+    }));
+    assert!(umount().success());
+    outcome.unwrap();
+    let scan = world.json(["scan", "."]);
+    assert_eq!(scan["vanished"], Value::Array(Vec::new()));
+    let copied = find(&scan, &world.path("src/app"));
+    assert_eq!((&copied["registered"], copied.get("moved_from")), (&false.into(), None));
+    world.kpmo(["scan", ".", "--register"]).fine().hides("moved");
+    assert_eq!(entries(&world).len(), 2);
+}
+
+#[test]
+fn what_has_vanished_is_told() {
+    let world = World::new().repo("app", &FILES).repo("gone", &FILES).up();
+    let id = world.status("gone")["id"].clone();
+    fs::remove_dir_all(world.path("src/gone")).unwrap();
+    let scan = world.json(["scan", "."]);
+    let vanished = &scan["vanished"];
+    assert_eq!(vanished.as_array().unwrap().len(), 1);
+    assert_eq!((&vanished[0]["name"], &vanished[0]["id"]), (&"gone".into(), &id));
+    assert!(vanished[0]["local_path"].as_str().unwrap().ends_with("/src/gone"), "{scan}");
+    world.kpmo(["scan", "."]).fine().says("(of gone)").says("1 vanished").says("kpmo repo remove");
+    // Something is there again: whatever it is, that it vanished can't be said.
+    fs::create_dir(world.path("src/gone")).unwrap();
+    assert_eq!(world.json(["scan", "."])["vanished"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_scan_is_registered_in_one_edit_and_names_are_decided_by_paths() {
+    let world = World::new();
+    for path in ["b/api", "a/api", "c/api", "c/x/c/api", "solo"] {
+        world.init(path, &[], &FILES);
+    }
+    world.kpmo(["governor", "start"]).fine();
+    let dry = world.kpmo(["scan", ".", "--register", "--dry-run"]).fine();
+    dry.says("would register b-api (").says("5 new");
+    assert_eq!(entries(&world), []);
+    assert!(!world.at("solo").hook("pre-commit").exists());
+
+    world
+        .kpmo(["scan", ".", "--register"])
+        .fine()
+        .says("/c/x/c/api is registered as c-api-2")
+        .says("5 repositories")
+        .says("5 registered, 0 new");
+    let named: Vec<(String, String)> =
+        entries(&world).into_iter().map(|(name, _, path)| (name, path)).collect();
+    let wanted = [
+        ("api", "a/api"),
+        ("b-api", "b/api"),
+        ("c-api", "c/api"),
+        ("c-api-2", "c/x/c/api"),
+        ("solo", "solo"),
+    ];
+    assert_eq!(named, wanted.map(|(name, path)| (name.to_owned(), path.to_owned())));
+    for path in ["a/api", "solo"] {
+        assert!(world.at(path).hook("pre-commit").exists(), "{path}");
+    }
+    let added = world.events("repo-added");
+    assert_eq!(added.len(), 5);
+    assert_eq!(added[0]["attributes"]["heads"], world.at("a/api").head());
+    // Once more changes nothing, and heals hooks.
+    let text = world.registry();
+    fs::remove_file(world.at("solo").hook("pre-commit")).unwrap();
+    world.kpmo(["scan", ".", "--register"]).fine().hides("is registered as");
+    assert_eq!(world.registry(), text);
+    assert!(world.at("solo").hook("pre-commit").exists());
+    assert_eq!(world.events("repo-added").len(), 5);
+}
+
+#[test]
+fn a_broken_registry_is_said_and_left_as_it_is() {
+    let world = World::new().repo("app", &FILES).up();
+    world.init("new", &[], &FILES);
+    let broken = format!("{}  - [\n", world.registry());
+    fs::write(world.home().join("config/repos.yml"), &broken).unwrap();
+    world.kpmo(["scan", ".", "--register"]).ended(1).says("repos.yml");
+    assert_eq!(world.registry(), broken);
+    assert!(!world.at("new").hook("pre-commit").exists());
+}
+
+#[test]
+fn every_format_that_git_makes_is_found_and_registered() {
+    let world = World::new();
+    world.init("sha256", &["--object-format=sha256"], &FILES);
+    let has_reftable = {
+        let made = world
+            .command("git")
+            .args(["init", "-q", "--ref-format=reftable"])
+            .arg(world.path("src/ref"))
+            .output();
+        made.unwrap().status.success()
+    };
+    if has_reftable {
+        world.at("ref").stage("a.txt", "one\n").commit().fine();
+    }
+    world.init("bare.git", &["--bare"], &[]);
+    fs::create_dir(world.path("dirs")).unwrap();
+    let separate = world.path("dirs/separate").to_str().unwrap().to_owned();
+    world.init("separate", &["--separate-git-dir", &separate], &FILES);
+    let world = world.up();
+    let names: Vec<String> = entries(&world).into_iter().map(|(name, ..)| name).collect();
+    let wanted: Vec<&str> = ["bare", "ref", "separate", "sha256"]
+        .into_iter()
+        .filter(|name| has_reftable || *name != "ref")
+        .collect();
+    assert_eq!(names, wanted);
+    for name in &wanted {
+        let status = world.status(name);
+        assert_eq!((&status["hooks"], &status["error"]), (&"ok".into(), &Value::Null), "{name}");
+    }
+    // Moved, each of them is known again.
+    for name in &wanted {
+        let dir = if *name == "bare" { "bare.git" } else { name };
+        rename(&world, dir, &format!("moved/{dir}"));
+    }
+    world.kpmo(["scan", ".", "--register"]).fine().says("0 new");
+    assert!(entries(&world).iter().all(|(_, _, path)| path.starts_with("moved/")), "{:?}", entries(&world));
+}
+
+#[test]
+fn a_link_as_dot_git_is_the_same_repository_once() {
+    let world = World::new().repo("app", &FILES);
+    fs::create_dir(world.path("src/second")).unwrap();
+    std::os::unix::fs::symlink("../app/.git", world.path("src/second/.git")).unwrap();
+    world.kpmo(["scan", ".", "--register"]).fine();
+    assert_eq!(entries(&world).len(), 1);
+}
+
+#[test]
+fn dependencies_are_not_looked_through() {
+    let world = World::new().repo("app", &FILES);
+    for number in 0..10_000 {
+        let package = format!("src/app/node_modules/p{}/p{number}", number % 100);
+        fs::create_dir_all(world.path(&package)).unwrap();
+    }
+    world.init("app/node_modules/p1/hidden", &[], &[]);
+    let scan = world.json(["scan", "."]);
+    assert_eq!((scan["found"].as_array().unwrap().len(), &scan["directories"]), (1, &2.into()));
+    // What is left out is a setting; what is asked for comes on top of it.
+    fs::create_dir_all(world.home().join("config")).unwrap();
+    fs::write(world.home().join("config/governor.yml"), "version: 1\nscan:\n  skip: [vendor]\n").unwrap();
+    let scan = |args: &[&'static str]| world.json(["scan", "."].into_iter().chain(args.iter().copied()));
+    world.until("the settings are in force", || scan(&[])["found"].as_array().unwrap().len() == 2);
+    assert_eq!(scan(&[])["directories"], 2 + 1 + 100 + 10_000 + 1);
+    assert_eq!(scan(&["--skip", "node_modules"])["directories"], 2);
+}
+
+/// Root reads everything, so somebody else has to look.
+#[test]
+fn directories_that_cannot_be_read_are_counted() {
+    let world = World::new().repo("app", &FILES);
+    for number in 0..7 {
+        let closed = world.path(&format!("src/closed{number}/inside"));
+        fs::create_dir_all(&closed).unwrap();
+    }
+    let close = |mode: u32| {
+        for number in 0..7 {
+            let closed = world.path(&format!("src/closed{number}"));
+            fs::set_permissions(closed, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    let scan = |args: &[&str]| {
+        let kpmo = world.home().join("bin/kpmo");
+        let mut command = if is_root() {
+            let mut command = world.command("setpriv");
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(kpmo);
+            command
+        } else {
+            world.command(kpmo)
+        };
+        Ran::of(command.args(["scan", "."]).args(args).current_dir(world.path("src")))
+    };
+    if is_root() {
+        // Not the programs: these are second names of files that others use.
+        let own = [world.home().parent().unwrap().to_owned(), world.home()];
+        for (args, paths) in
+            [(&["65534:65534"][..], own), (&["-R", "65534:65534"], [world.user(), world.path("src")])]
+        {
+            assert!(Command::new("chown").args(args).args(paths).status().unwrap().success());
+        }
+    }
+    close(0o000);
+    let (text, json) = (scan(&[]), scan(&["--json"]));
+    close(0o700);
+    text.fine().says("1 repository in ").says("7 warnings").says("and 2 more");
+    let json: Value = serde_json::from_str(&json.fine().stdout).unwrap();
+    let warnings = json["warnings"].as_array().unwrap();
+    assert_eq!((warnings.len(), json["found"].as_array().unwrap().len()), (7, 1));
+    assert!(warnings[0]["path"].as_str().unwrap().ends_with("/src/closed0"), "{json}");
+    assert!(warnings[0]["message"].as_str().unwrap().contains("ermission denied"), "{json}");
+    if is_root() {
+        // The governor is that user's.
+        let mut stop = world.command("setpriv");
+        stop.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(world.home().join("bin/kpmo"));
+        Ran::of(stop.args(["governor", "stop"])).fine();
+    }
+}
+
+#[test]
+fn another_users_repository_is_found_and_registered_once_git_trusts_it() {
+    if !is_root() {
+        // Nobody else can give files away.
+        return;
+    }
+    let world = World::new().repo("theirs", &FILES).repo("ours", &FILES);
+    let theirs = world.at("theirs");
+    let given = Command::new("chown").args(["-R", "65533"]).arg(&theirs.path).status().unwrap();
+    assert!(given.success());
+    world
+        .kpmo(["scan", ".", "--register"])
+        .fine()
+        .says("theirs is not registered: ")
+        .says("safe.directory")
+        .says("1 registered, 1 new");
+    let path = theirs.path.to_str().unwrap();
+    world.at("ours").git(["config", "--global", "--add", "safe.directory", path]).fine();
+    world.kpmo(["scan", ".", "--register"]).fine().says("2 registered, 0 new");
+}
