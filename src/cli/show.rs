@@ -53,6 +53,22 @@ pub(super) fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
     format!("{}\n", text.join("\n"))
 }
 
+/// Columns of the terminal that standard output is; `None`: it is none.
+pub(super) fn width() -> Option<usize> {
+    Table::new().width().map(usize::from)
+}
+
+/// A line's worth of text, its middle left out where it is too long: both ends of
+/// a path tell more.
+pub(super) fn fitted(text: &str, room: usize) -> String {
+    let length = text.chars().count();
+    if length <= room || room == 0 {
+        return text.to_owned();
+    }
+    let (front, back) = ((room - 1) / 2, (room - 1) - (room - 1) / 2);
+    text.chars().take(front).chain(['…']).chain(text.chars().skip(length - back)).collect()
+}
+
 /// Puts a path into an object: lossily, and where that loses something with its
 /// bytes beside it in base64.
 pub(super) fn put_path(object: &mut Map<String, Value>, key: &str, path: &[u8]) {

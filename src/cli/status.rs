@@ -1,11 +1,21 @@
+//! `kpmo status`: the fleet at a glance.
+
+mod rows;
+mod table;
+mod watch;
+
+use std::io::IsTerminal;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio_stream::StreamExt;
 
 use super::{
-    Context, FINE, Failure, names,
+    Context, FINE, Failure,
+    args::{Order, Status},
+    names,
     repo::selectors,
-    show::{self, note, print, print_json, progress, put_path, table},
+    show::{note, print, print_json, progress, put_path},
     times,
 };
 use crate::{
@@ -16,15 +26,23 @@ use crate::{
     },
 };
 
-pub(super) fn run(context: &Context, repos: &[String]) -> Result<u8, Failure> {
-    let selectors = selectors(repos)?;
-    let states = context.block_on(async {
+pub(super) fn run(context: &Context, options: &Status) -> Result<u8, Failure> {
+    if options.watch {
+        return watch::run(context, options);
+    }
+    let selectors = selectors(&options.repos)?;
+    let mut states = context.block_on(async {
         let connection = context.governor().await?;
         tell_problems(connection.clone()).await?;
         fleet(connection, selectors).await
     })?;
-    show_fleet(context, &states);
+    rows::sort(&mut states, order(context, options.sort));
+    show(context, &states);
     Ok(FINE)
+}
+
+fn order(context: &Context, asked: Option<Order>) -> Order {
+    asked.unwrap_or(if context.json { Order::Registry } else { Order::Attention })
 }
 
 /// What is wrong with the governor itself belongs to a look at the fleet.
@@ -38,33 +56,59 @@ async fn tell_problems(connection: Connection) -> Result<(), Failure> {
 
 /// Asks for the states of those that the selectors mean; none: of all.
 pub(super) async fn fleet(connection: Connection, selectors: Vec<String>) -> Result<Vec<RepoState>, Failure> {
+    let bar = progress(Some(0), "looking");
+    let states = stream(connection, selectors, |total| {
+        bar.set_length(u64::from(total));
+        bar.inc(1);
+    });
+    let states = states.await;
+    bar.finish_and_clear();
+    states
+}
+
+/// As [`fleet`], without a word.
+async fn ask(connection: Connection, selectors: Vec<String>) -> Result<Vec<RepoState>, Failure> {
+    stream(connection, selectors, |_| {}).await
+}
+
+async fn stream(
+    connection: Connection,
+    selectors: Vec<String>,
+    mut tell: impl FnMut(u32),
+) -> Result<Vec<RepoState>, Failure> {
     let mut client = RepoRegistryClient::new(connection);
     let mut answers = client.list_repo_statuses(ListRepoStatusesRequest { selectors }).await?.into_inner();
-    let bar = progress(Some(0), "looking");
     let mut states = Vec::new();
     while let Some(answer) = answers.next().await {
         let answer = answer?;
-        bar.set_length(u64::from(answer.total));
-        bar.inc(1);
+        tell(answer.total);
         states.extend(answer.state);
     }
-    bar.finish_and_clear();
     Ok(states)
 }
 
-pub(super) fn as_json(state: &RepoState) -> Map<String, Value> {
+fn as_json(state: &RepoState) -> Map<String, Value> {
     let repo = state.repo.clone().unwrap_or_default();
-    let readable = state.error.is_empty();
     let given = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
+    // What is not known is not nothing.
+    let count = |count: u32| if state.error.is_empty() { json!(count) } else { Value::Null };
     let mut object = Map::new();
     object.insert("id".into(), given(&repo.id));
     object.insert("name".into(), json!(repo.name));
     put_path(&mut object, "local_path", &repo.local_path);
     object.insert("branch".into(), given(&state.branch));
     object.insert("head".into(), given(&state.head));
-    object.insert("dirty".into(), if readable { json!(state.dirty) } else { Value::Null });
+    object.insert("bare".into(), if state.error.is_empty() { json!(state.bare) } else { Value::Null });
+    object.insert("dirty".into(), count(state.dirty));
+    object.insert("staged".into(), count(state.staged));
+    object.insert("unstaged".into(), count(state.unstaged));
+    object.insert("untracked".into(), count(state.untracked));
+    object.insert("conflicted".into(), count(state.conflicted));
+    object.insert("upstream".into(), given(&state.upstream));
     object.insert("ahead".into(), json!(state.ahead));
     object.insert("behind".into(), json!(state.behind));
+    object.insert("stash".into(), count(state.stash));
+    object.insert("operation".into(), json!(names::operation(state.operation())));
     object.insert("stage".into(), json!(names::stage(repo.stage())));
     object.insert("status".into(), json!(names::status(repo.status())));
     object.insert("hooks".into(), json!(names::hooks(state.hooks())));
@@ -74,56 +118,43 @@ pub(super) fn as_json(state: &RepoState) -> Map<String, Value> {
     object
 }
 
-pub(super) fn show_fleet(context: &Context, states: &[RepoState]) {
+/// Shows the fleet as `kpmo up` does in the end.
+pub(super) fn show_fleet(context: &Context, mut states: Vec<RepoState>) {
+    rows::sort(&mut states, order(context, None));
+    show(context, &states);
+}
+
+fn show(context: &Context, states: &[RepoState]) {
     if context.json {
         let repos: Vec<_> = states.iter().map(as_json).collect();
         print_json(&json!({ "repos": repos }));
-        return;
-    }
-    if states.is_empty() {
+    } else if states.is_empty() {
         note("no repository is registered yet; `kpmo up` finds them, `kpmo repo add PATH` adds one");
-        return;
+    } else {
+        print(&text(states, terminal().map(|(width, _)| width)));
     }
+}
+
+/// The table and a summary; no line is wider than `width`.
+fn text(states: &[RepoState], width: Option<usize>) -> String {
     let now = Timestamp::now();
-    let count = |count: Option<u32>| count.filter(|count| *count > 0).map(|count| count.to_string());
-    let rows = states
-        .iter()
-        .map(|state| {
-            let repo = state.repo.clone().unwrap_or_default();
-            let apart = match (state.ahead, state.behind) {
-                (Some(ahead), Some(behind)) if ahead + behind > 0 => format!("+{ahead} -{behind}"),
-                _ => String::new(),
-            };
-            let branch = if state.branch.is_empty() && !state.head.is_empty() {
-                format!("({})", &state.head[..state.head.len().min(10)])
-            } else {
-                state.branch.clone()
-            };
-            vec![
-                repo.name.clone(),
-                branch,
-                count(Some(state.dirty)).unwrap_or_default(),
-                apart,
-                names::stage(repo.stage()).to_owned(),
-                names::status(repo.status()).to_owned(),
-                names::hooks(state.hooks()).unwrap_or_default().to_owned(),
-                times::age(state.last_snapshot.as_ref(), now),
-                count(state.unvalidated).unwrap_or_default(),
-                if state.error.is_empty() { show::path(&repo.local_path) } else { state.error.clone() },
-            ]
-        })
-        .collect();
-    let head = [
-        "NAME",
-        "BRANCH",
-        "DIRTY",
-        "AHEAD/BEHIND",
-        "STAGE",
-        "STATUS",
-        "HOOKS",
-        "SNAPSHOT",
-        "UNVALIDATED",
-        "PATH",
-    ];
-    print(&table(&head, rows));
+    let rows: Vec<table::Row> = states.iter().map(|state| rows::row(state, now)).collect();
+    let mut text = String::new();
+    for line in table::lines(&rows::COLUMNS, &rows, width) {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text.push_str(&table::cut(&rows::summary(states), width.unwrap_or(usize::MAX), false));
+    text.push('\n');
+    text
+}
+
+/// Columns and lines of the terminal that is printed to, if it is one.
+fn terminal() -> Option<(usize, usize)> {
+    let stdout = std::io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(&stdout).ok().filter(|size| size.ws_col > 0)?;
+    Some((size.ws_col.into(), size.ws_row.into()))
 }

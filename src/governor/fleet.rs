@@ -6,7 +6,7 @@ use std::{
 
 use super::{Error, Governor};
 use crate::{
-    git::{self, Location, WorkState},
+    git::{Location, Look, WorkState},
     install::HooksState,
     registry::Repo,
 };
@@ -16,6 +16,8 @@ use crate::{
 pub struct RepoState {
     /// Its entry.
     pub repo: Repo,
+    /// When the last snapshot was taken: known also of what is gone.
+    pub last_snapshot: Option<jiff::Timestamp>,
     /// What git and the ledger say, or why they can't.
     pub now: Result<Now, Error>,
 }
@@ -29,25 +31,25 @@ pub struct Now {
     pub hooks: HooksState,
     /// Commits that the rules did not pass and that a ref or HEAD still has.
     pub unvalidated: u32,
-    /// When the last snapshot was taken.
-    pub last_snapshot: Option<jiff::Timestamp>,
 }
 
 impl Governor {
     /// Looks at `repos`, several at a time; `sink` gets them in their order,
     /// as they are done, and ends the work by returning false.
     pub fn fleet(&self, repos: &[Repo], mut sink: impl FnMut(RepoState) -> bool) {
+        let look = self.seen.look(&self.git);
         let next = AtomicUsize::new(0);
-        let workers = std::thread::available_parallelism().map_or(2, usize::from).min(8);
+        // More than there are processors: some wait for a disk, or for git.
+        let workers = (2 * std::thread::available_parallelism().map_or(2, usize::from)).min(16);
         let (done, states) = mpsc::sync_channel(workers);
         std::thread::scope(|scope| {
             for _ in 0..workers {
-                let (done, next) = (done.clone(), &next);
+                let (done, next, look) = (done.clone(), &next, &look);
                 scope.spawn(move || {
                     while let Some((at, repo)) =
                         Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, repos.get(at)?)))
                     {
-                        let state = RepoState { repo: repo.clone(), now: self.look_at(repo) };
+                        let state = self.look_at(repo, look);
                         if done.send((at, state)).is_err() {
                             return;
                         }
@@ -70,21 +72,24 @@ impl Governor {
         });
     }
 
-    fn look_at(&self, repo: &Repo) -> Result<Now, Error> {
+    fn look_at(&self, repo: &Repo, look: &Look<'_>) -> RepoState {
+        let id = repo.id.as_deref();
+        let last = id.and_then(|id| self.ledger.last_snapshot(id).transpose()).transpose();
+        let (last_snapshot, now) = match last {
+            Ok(last) => (last.map(|listed| listed.snapshot.time), self.state_of(repo, look)),
+            Err(error) => (None, Err(error.into())),
+        };
+        RepoState { repo: repo.clone(), last_snapshot, now }
+    }
+
+    fn state_of(&self, repo: &Repo, look: &Look<'_>) -> Result<Now, Error> {
         let location = Location::at(&repo.local_path)?;
-        let unvalidated = match &repo.id {
-            Some(id) => git::reachable(&self.git, &location, &self.ledger.unvalidated(id)?)?,
-            None => 0,
-        };
-        let last_snapshot = match &repo.id {
-            Some(id) => self.ledger.last_snapshot(id)?.map(|listed| listed.snapshot.time),
-            None => None,
-        };
-        Ok(Now {
-            last_snapshot,
-            work: git::work_state(&self.git, &location)?,
-            hooks: self.check_hooks(repo)?.state,
-            unvalidated,
-        })
+        let unvalidated = self.unvalidated(repo, &location)?;
+        let seen = look.at(&location, &unvalidated)?;
+        let hooks = self.hooks_state(repo, &location, seen.hooks_path)?;
+        if hooks != HooksState::Ok {
+            self.want_healing(repo);
+        }
+        Ok(Now { work: seen.work, hooks, unvalidated: seen.reachable })
     }
 }

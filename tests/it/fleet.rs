@@ -1,8 +1,8 @@
 //! Many repositories at once.
 
-use std::thread;
+use std::{fs, thread};
 
-use crate::world::{World, secret};
+use crate::world::{Background, World, secret};
 
 const REPOS: usize = 12;
 const EACH: usize = 3;
@@ -86,4 +86,120 @@ fn changes_of_the_registry_at_once_all_count() {
     });
     assert_eq!(world.json(["repo", "list"])["repos"].as_array().unwrap().len(), 0);
     assert_eq!((world.events("repo-added").len(), world.events("repo-removed").len()), (REPOS, REPOS));
+}
+
+#[test]
+fn the_fleet_is_told_with_all_that_needs_attention() {
+    let world = World::new();
+    for name in ["clean", "dirty", "gone", "stopped", "zoo"] {
+        world.init(name, &[], &[("a.txt", "one\n"), ("b.txt", "one\n")]);
+    }
+    let world = world.up();
+    world.until_captured();
+    let dirty = world.at("dirty");
+    dirty.stage("a.txt", "two\n").write("b.txt", "two\n").write("new/x", "").write("new/y", "");
+    dirty.git(["stash", "-q"]).fine();
+    dirty.stage("a.txt", "three\n").write("b.txt", "three\n");
+    let stopped = world.at("stopped");
+    stopped.git(["checkout", "-qb", "side"]).fine();
+    stopped.stage("a.txt", "side\n").commit().fine();
+    stopped.git(["checkout", "-q", "main"]).fine();
+    stopped.stage("a.txt", "main\n").commit().fine();
+    stopped.git(["merge", "-q", "side"]).ended(1);
+    fs::rename(world.path("src/gone"), world.path("elsewhere")).unwrap();
+
+    let state = world.status("dirty");
+    let told =
+        ["dirty", "staged", "unstaged", "untracked", "conflicted", "stash"].map(|key| state[key].as_u64());
+    assert_eq!(told, [Some(3), Some(1), Some(1), Some(1), Some(0), Some(1)], "{state}");
+    assert!(
+        state["upstream"].is_null() && state["ahead"].is_null() && state["operation"].is_null(),
+        "{state}"
+    );
+    let state = world.status("stopped");
+    assert_eq!((&state["operation"], &state["conflicted"]), (&"merge".into(), &1.into()), "{state}");
+    let state = world.status("gone");
+    assert!(state["error"].as_str().unwrap().contains("no git repository"), "{state}");
+    assert!(
+        state["dirty"].is_null() && state["hooks"].is_null() && state["last_snapshot"].is_string(),
+        "{state}"
+    );
+
+    let shown = world.kpmo(["status"]).fine().stdout;
+    let names: Vec<&str> = shown.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(names, ["NAME", "gone", "stopped", "dirty", "clean", "zoo", "5"], "{shown}");
+    assert!(shown.ends_with(
+        "5 repositories: 1 can't be read, 1 in the middle of something, 1 in conflict, 2 dirty\n"
+    ));
+    let sorted = world.kpmo(["status", "--sort", "name", "--json"]).fine();
+    let sorted: serde_json::Value = serde_json::from_str(&sorted.stdout).unwrap();
+    let names: Vec<_> = sorted["repos"].as_array().unwrap().iter().map(|repo| repo["name"].clone()).collect();
+    assert_eq!(names, ["clean", "dirty", "gone", "stopped", "zoo"]);
+}
+
+/// What is remembered rests on the user's own files, too.
+#[test]
+fn what_the_user_configures_counts_at_once() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    app.write("x.log", "");
+    let untracked = || world.status("app")["untracked"].as_u64().unwrap();
+    assert_eq!(untracked(), 1);
+    let ignore = world.user().join(".config/git/ignore");
+    fs::create_dir_all(ignore.parent().unwrap()).unwrap();
+    fs::write(&ignore, "*.log\n").unwrap();
+    assert_eq!(untracked(), 0);
+    fs::write(&ignore, "*.txt\n").unwrap();
+    assert_eq!(untracked(), 1);
+    let global = world.user().join(".gitconfig");
+    let text = fs::read_to_string(&global).unwrap();
+    fs::write(&global, format!("{text}[core]\n\thooksPath = /nowhere\n")).unwrap();
+    assert_eq!(world.status("app")["hooks"], "missing");
+    fs::write(&global, text).unwrap();
+    assert_eq!(world.status("app")["hooks"], "ok");
+}
+
+#[test]
+fn a_watch_tells_each_change_until_it_is_ended() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("lib", &[("a.txt", "one\n")]).up();
+    let file = world.path("told");
+    let mut command = world.command(world.home().join("bin/kpmo"));
+    command.args(["status", "--watch", "--interval", "0.1", "--json"]).current_dir(world.path("src"));
+    let mut watch = Background::start_into(&mut command, &file);
+    let told = || -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(&file).unwrap();
+        text.split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'))
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let is_told = |name: &str, key: &str, value: u64| {
+        told()
+            .iter()
+            .flat_map(|line| line["repos"].as_array().unwrap().clone())
+            .any(|repo| repo["name"] == name && repo[key] == value)
+    };
+    world.until("all are told of", || !told().is_empty());
+    assert_eq!(told()[0]["repos"].as_array().unwrap().len(), 2);
+    world.at("app").write("a.txt", "two\n");
+    world.until("the change is told", || is_told("app", "dirty", 1));
+    world.kpmo(["repo", "remove", "lib"]).fine();
+    world.until("the removal is told", || told().iter().any(|line| line["removed"][0] == "lib"));
+    let lines = told();
+    // What has not changed is not told again.
+    let of_lib = lines[1..].iter().flat_map(|line| line["repos"].as_array().unwrap());
+    assert!(of_lib.filter(|repo| repo["name"] == "lib").all(|repo| repo["dirty"] == 0), "{lines:?}");
+    watch.signal_all("INT");
+    assert_eq!(watch.end().code(), Some(0));
+
+    let mut command = world.command(world.home().join("bin/kpmo"));
+    command.args(["status", "--watch", "--interval", "0.1"]).current_dir(world.path("src"));
+    let table = world.path("table");
+    let mut watch = Background::start_into(&mut command, &table);
+    let shown = || fs::read_to_string(&table).unwrap();
+    world.until("a table is shown", || shown().contains("1 repository: 1 dirty\n"));
+    world.at("app").write("a.txt", "one\n");
+    world.until("another table is shown", || shown().contains("1 repository, all clean\n"));
+    world.stop();
+    assert_eq!(watch.end().code(), Some(2));
 }

@@ -1,0 +1,157 @@
+//! What a repository is like at this moment, and how to say it again fast.
+//!
+//! The truth is `git status`, one process a repository. Two things spare it:
+//!
+//! * What it said is remembered together with a [`stamp`](stamp::Stamp) of all
+//!   that it rested on: every file of the work tree that git looks at, the index,
+//!   refs, configuration and ignore rules of the repository and of the user. The
+//!   same stamp, and none of it younger than the answer: the same answer.
+//! * Where nothing is remembered, a repository that is plainly clean is known
+//!   from its index (`quick`): every file as the index has it, no other file,
+//!   HEAD's tree the index's.
+//!
+//! Whatever is in doubt (an unknown file system, a link in an odd place, a file
+//! that changed a moment ago) is no reason to guess: git is asked again.
+
+mod index;
+mod memory;
+mod operation;
+mod places;
+mod quick;
+mod stamp;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod users;
+
+use super::{Git, GitError, Head, Location};
+pub use memory::{Look, Memory, Seen};
+pub use operation::Operation;
+
+/// A repository and its work tree at this moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WorkState {
+    /// Where HEAD points.
+    pub head: Head,
+    /// There is no work tree.
+    pub is_bare: bool,
+    /// Paths that differ from HEAD, or are untracked and not ignored; a
+    /// directory of which nothing is tracked counts as one.
+    pub dirty: u32,
+    /// Of these: the index differs from HEAD.
+    pub staged: u32,
+    /// Of these: the work tree differs from the index.
+    pub unstaged: u32,
+    /// Of these: git does not know them.
+    pub untracked: u32,
+    /// Of these: in conflict.
+    pub conflicted: u32,
+    /// Short name of the upstream branch, whether or not it is there.
+    pub upstream: Option<String>,
+    /// Commits ahead of and behind the upstream, if that is there.
+    pub ahead_behind: Option<(u32, u32)>,
+    /// Entries of the stash.
+    pub stash: u32,
+    /// What git is in the middle of.
+    pub operation: Option<Operation>,
+}
+
+/// What git said, and which paths it said it ignores.
+struct Answer {
+    state: WorkState,
+    ignored: Vec<Vec<u8>>,
+}
+
+/// Asks git for a repository's [`WorkState`]; of a bare one HEAD and stash are
+/// told.
+pub fn work_state(git: &Git, location: &Location) -> Result<WorkState, GitError> {
+    Ok(ask(git, location)?.state)
+}
+
+fn ask(git: &Git, location: &Location) -> Result<Answer, GitError> {
+    let mut answer = match location.work_tree {
+        Some(_) => ask_status(git, location)?,
+        None => Answer { state: bare(git, location)?, ignored: Vec::new() },
+    };
+    answer.state.operation = operation::of(git, location)?;
+    Ok(answer)
+}
+
+fn ask_status(git: &Git, location: &Location) -> Result<Answer, GitError> {
+    // In a submodule's work tree git would run what that one's configuration
+    // names; its commit is told. What is ignored tells where nothing need be
+    // looked at later.
+    let args = [
+        "status",
+        "--porcelain=v2",
+        "--branch",
+        "--show-stash",
+        "--ahead-behind",
+        "-z",
+        "--untracked-files=normal",
+        "--ignored=matching",
+        "--ignore-submodules=dirty",
+    ];
+    let mut command = git.at(location)?;
+    git.without_its_filters(&mut command, location)?;
+    command.args(args);
+    Ok(parse(&git.finish(command, location, &args)?))
+}
+
+/// `git status --porcelain=v2 -z`, as git-status(1) has it.
+fn parse(output: &[u8]) -> Answer {
+    let mut state = WorkState::default();
+    let mut ignored = Vec::new();
+    let mut fields = output.split(|byte| *byte == 0);
+    while let Some(field) = fields.next() {
+        match field {
+            [b'#', b' ', header @ ..] => parse_header(&String::from_utf8_lossy(header), &mut state),
+            [kind @ (b'1' | b'2'), b' ', staged, unstaged, ..] => {
+                state.dirty += 1;
+                state.staged += u32::from(*staged != b'.');
+                state.unstaged += u32::from(*unstaged != b'.');
+                if *kind == b'2' {
+                    // A rename's second path has a field of its own.
+                    fields.next();
+                }
+            }
+            [b'u', b' ', ..] => {
+                state.dirty += 1;
+                state.conflicted += 1;
+            }
+            [b'?', b' ', ..] => {
+                state.dirty += 1;
+                state.untracked += 1;
+            }
+            [b'!', b' ', path @ ..] => ignored.push(path.strip_suffix(b"/").unwrap_or(path).to_vec()),
+            _ => {}
+        }
+    }
+    Answer { state, ignored }
+}
+
+fn parse_header(header: &str, state: &mut WorkState) {
+    match header.split_once(' ') {
+        Some(("branch.oid", id)) => state.head.commit = (id != "(initial)").then(|| id.to_owned()),
+        Some(("branch.head", name)) => state.head.branch = (name != "(detached)").then(|| name.to_owned()),
+        Some(("branch.upstream", name)) => state.upstream = Some(name.to_owned()),
+        Some(("branch.ab", counts)) => {
+            let mut counts = counts.split(' ').map(|count| count.get(1..)?.parse().ok());
+            state.ahead_behind = counts.next().flatten().zip(counts.next().flatten());
+        }
+        Some(("stash", count)) => state.stash = count.parse().unwrap_or(0),
+        _ => {}
+    }
+}
+
+fn bare(git: &Git, location: &Location) -> Result<WorkState, GitError> {
+    let stash = ["rev-list", "--walk-reflogs", "--count", "refs/stash"];
+    let has_stash = git.maybe(location, &["rev-parse", "--quiet", "--verify", "refs/stash"])?.is_some();
+    let stash = if has_stash { git.output(location, &stash)? } else { Vec::new() };
+    Ok(WorkState {
+        head: super::open(git, location)?.head()?,
+        is_bare: true,
+        stash: String::from_utf8_lossy(&stash).trim().parse().unwrap_or(0),
+        ..WorkState::default()
+    })
+}

@@ -1,0 +1,136 @@
+//! What is remembered is as long used as nothing has changed, and no longer.
+
+use super::*;
+
+/// What it is, and how it is done.
+type Change = (&'static str, fn(&World));
+
+#[test]
+fn what_has_not_changed_is_not_asked_again() {
+    let world = World::committed();
+    world
+        .write("untracked/x", "")
+        .write(".gitignore", "target\n*.o\n")
+        .write("target/big", "")
+        .write("a.o", "");
+    world.until_remembered();
+    let asked = world.asked();
+    for _ in 0..5 {
+        world.seen();
+    }
+    // What git ignores may change.
+    world.write("target/more/deep", "x").write("a.o", "changed");
+    world.seen();
+    assert_eq!(world.asked(), asked);
+    world.check("remembered");
+    // All of these may not.
+    let changes: [Change; 14] = [
+        ("the same size", |w| w.put("a.txt", "ONE\n")),
+        ("a file in a directory that is not tracked", |w| fs::remove_file(w.path("untracked/x")).unwrap()),
+        ("an ignore rule", |w| w.put("dir/.gitignore", "b.*\n")),
+        ("an ignore rule of its own", |w| w.put(".git/info/exclude", "untracked\n")),
+        ("staged", |w| drop(w.git(&["add", "a.txt"]))),
+        ("committed", |w| drop(w.git(&["commit", "-q", "-m", "x"]))),
+        ("a mode", |w| {
+            assert!(Command::new("chmod").arg("+x").arg(w.path("a.txt")).status().unwrap().success());
+        }),
+        ("configuration", |w| drop(w.git(&["config", "core.fileMode", "false"]))),
+        ("HEAD", |w| drop(w.git(&["checkout", "-q", "--detach"]))),
+        ("a stash", |w| drop(w.git(&["stash", "-q", "-u"]))),
+        ("refs that are packed", |w| drop(w.git(&["pack-refs", "--all"]))),
+        ("a link for a file", |w| {
+            fs::remove_file(w.path("dir/b.txt")).unwrap();
+            std::os::unix::fs::symlink("x", w.path("dir/b.txt")).unwrap();
+        }),
+        ("a time that is set back", |w| {
+            w.write("a.txt", "two\n");
+            let touch = Command::new("touch").args(["-d", "2001-01-01"]).arg(w.path("a.txt")).status();
+            assert!(touch.unwrap().success());
+        }),
+        ("a branch", |w| drop(w.git(&["branch", "-q", "-f", "other"]))),
+    ];
+    for (when, change) in changes {
+        world.until_remembered();
+        change(&world);
+        world.check(when);
+        world.check(when);
+    }
+}
+
+#[test]
+fn what_a_configuration_includes_counts() {
+    let world = World::committed();
+    let outside = world.dir.path().join("outside");
+    fs::write(&outside, "").unwrap();
+    world.git(&["config", "include.path", outside.to_str().unwrap()]);
+    world.write("x", "");
+    world.until_remembered();
+    world.check("included");
+    let patterns = world.dir.path().join("patterns");
+    fs::write(&outside, format!("[core]\nexcludesFile = {}\n", patterns.display())).unwrap();
+    world.check("an excludes file that is not there");
+    world.until_remembered();
+    fs::write(&patterns, "x\n").unwrap();
+    world.check("an excludes file that is there now");
+    assert_eq!(world.seen().work.untracked, 0);
+    world.until_remembered();
+    fs::write(&patterns, "y\n").unwrap();
+    world.check("another pattern");
+    assert_eq!(world.seen().work.untracked, 1);
+}
+
+#[test]
+fn other_repositories_inside_count_by_their_head() {
+    let world = World::committed();
+    world.git(&["init", "-q", "nested"]);
+    world.git(&["-C", "nested", "commit", "-q", "--allow-empty", "-m", "x"]);
+    world.git(&["clone", "-q", ".", "../other"]);
+    world.git(&["submodule", "--quiet", "add", "../other", "sub"]);
+    world.git(&["commit", "-q", "-am", "sub"]);
+    world.until_remembered();
+    world.check("remembered");
+    let asked = world.asked();
+    // Its work tree is its own matter.
+    world.write("sub/new", "x").check("a file in it");
+    assert_eq!(world.asked(), asked);
+    world.git(&["-C", "sub", "commit", "-q", "--allow-empty", "-m", "more"]);
+    world.check("a commit in it");
+    assert_eq!(world.seen().work.unstaged, 1);
+    world.until_remembered();
+    world.git(&["-C", "nested", "commit", "-q", "--allow-empty", "-m", "more"]);
+    world.check("a commit in the one that is not tracked");
+    fs::remove_dir_all(world.path("nested/.git")).unwrap();
+    world.check("no repository any more");
+}
+
+#[test]
+fn commits_are_counted_that_a_ref_leads_to() {
+    let world = World::committed();
+    let commit = world.git(&["rev-parse", "HEAD"]).trim().to_owned();
+    world.git(&["commit", "-q", "--amend", "-m", "another"]);
+    let amended = world.git(&["rev-parse", "HEAD"]).trim().to_owned();
+    world.until_remembered();
+    let reachable = |commits: &[&String]| {
+        let commits: Vec<String> = commits.iter().map(|id| (*id).clone()).collect();
+        world.memory.look(&world.git).at(&world.location(), &commits).unwrap().reachable
+    };
+    assert_eq!(reachable(&[&commit]), 0);
+    assert_eq!(reachable(&[&commit, &amended]), 1);
+    world.git(&["branch", "old", &commit]);
+    assert_eq!(reachable(&[&commit, &amended]), 2);
+}
+
+#[test]
+fn a_configured_hooks_path_is_found_and_followed() {
+    let world = World::committed();
+    world.until_remembered();
+    assert_eq!(world.seen().hooks_path, None);
+    world.git(&["config", "core.hooksPath", "there"]);
+    for _ in 0..2 {
+        let found = world.seen().hooks_path.unwrap();
+        assert_eq!((found.value, found.own.is_some()), ("there".into(), true));
+        world.until_remembered();
+    }
+    world.git(&["config", "--unset", "core.hooksPath"]);
+    assert_eq!(world.seen().hooks_path, None);
+}
