@@ -18,6 +18,8 @@ pub struct GovernorSettings {
     pub scan: ScanSettings,
     /// When snapshots are taken, of what, and how long they are kept.
     pub snapshots: SnapshotSettings,
+    /// How hooks are looked after.
+    pub hooks: HookSettings,
     /// From which level on the log has entries.
     pub log_level: LogLevel,
 }
@@ -75,6 +77,19 @@ pub struct ScanSettings {
     pub skip: Vec<String>,
     /// Whether other file systems below a root are entered.
     pub cross_file_systems: bool,
+}
+
+/// How hooks are looked after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HookSettings {
+    /// Whether hooks that were changed by others are put in place again.
+    pub heal: bool,
+}
+
+impl Default for HookSettings {
+    fn default() -> Self {
+        Self { heal: true }
+    }
 }
 
 /// When snapshots are taken, of what, and how long they are kept.
@@ -181,6 +196,8 @@ pub(super) struct SettingsFile {
     #[serde(default, deserialize_with = "value::or_default")]
     snapshots: SnapshotsLayer,
     #[serde(default, deserialize_with = "value::or_default")]
+    hooks: HooksLayer,
+    #[serde(default, deserialize_with = "value::or_default")]
     log: LogLayer,
 }
 
@@ -237,6 +254,12 @@ struct KeepLayer {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+struct HooksLayer {
+    heal: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct LogLayer {
     level: Option<LogLevel>,
 }
@@ -255,6 +278,7 @@ impl GovernorSettings {
         }
         replace(&mut self.scan.cross_file_systems, file.scan.cross_file_systems.as_ref());
         self.snapshots.apply(&file.snapshots);
+        replace(&mut self.hooks.heal, file.hooks.heal.as_ref());
         replace(&mut self.log_level, file.log.level.as_ref());
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::value::{self, Version};
-use crate::rules::{self, EffectivePolicy, PathGlobs, RuleId, Severity};
+use super::value::{self, Version, Wanted};
+use crate::rules::{self, EffectivePolicy, NameGlobs, PathGlobs, RuleId, Severity, Stage};
 
 /// A whole file.
 #[derive(Debug, Default)]
@@ -57,6 +57,11 @@ struct Rules {
     private_key: Option<PrivateKey>,
     conflict_marker: Option<ConflictMarker>,
     large_file: Option<LargeFile>,
+    branch: Option<Branch>,
+    identity: Option<Identity>,
+    case_collision: Option<Plain>,
+    message: Option<Message>,
+    stage: Option<StageRule>,
 }
 
 /// A rule's severity as the file has it.
@@ -118,6 +123,58 @@ struct LargeFile {
     allow_paths: Option<PathGlobs>,
 }
 
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Branch {
+    severity: Option<Level>,
+    #[serde(deserialize_with = "value::or_default")]
+    protected: Protected,
+}
+
+/// Stage by stage.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Protected {
+    #[serde(deserialize_with = "value::name_globs")]
+    dev: Option<NameGlobs>,
+    #[serde(deserialize_with = "value::name_globs")]
+    staging: Option<NameGlobs>,
+    #[serde(deserialize_with = "value::name_globs")]
+    prod: Option<NameGlobs>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Identity {
+    severity: Option<Level>,
+    #[serde(deserialize_with = "value::name_globs")]
+    emails: Option<NameGlobs>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Message {
+    severity: Option<Level>,
+    pattern: Option<Wanted<rules::Pattern>>,
+    card: Option<Card>,
+    max_subject: Option<Wanted<u32>>,
+}
+
+/// Whether a card is to be named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Card {
+    Required,
+    Off,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct StageRule {
+    severity: Option<Level>,
+    tagged: Option<BTreeSet<Stage>>,
+}
+
 impl Layer {
     /// Lays this level over what the levels before it made.
     pub fn apply(&self, policy: &mut EffectivePolicy) {
@@ -131,6 +188,11 @@ impl Layer {
             (RuleId::PrivateKey, rules.private_key.as_ref().and_then(|rule| rule.severity)),
             (RuleId::ConflictMarker, rules.conflict_marker.as_ref().and_then(|rule| rule.severity)),
             (RuleId::LargeFile, rules.large_file.as_ref().and_then(|rule| rule.severity)),
+            (RuleId::Branch, rules.branch.as_ref().and_then(|rule| rule.severity)),
+            (RuleId::Identity, rules.identity.as_ref().and_then(|rule| rule.severity)),
+            (RuleId::CaseCollision, rules.case_collision.as_ref().and_then(|rule| rule.severity)),
+            (RuleId::Message, rules.message.as_ref().and_then(|rule| rule.severity)),
+            (RuleId::Stage, rules.stage.as_ref().and_then(|rule| rule.severity)),
         ];
         for (rule, level) in levels {
             match level {
@@ -140,7 +202,16 @@ impl Layer {
                 Some(Level::Error) => policy.levels.set(rule, Some(Severity::Error)),
             }
         }
-        let rules::Settings { secrets, private_key, conflict_marker, large_file } = &mut policy.settings;
+        let rules::Settings {
+            secrets,
+            private_key,
+            conflict_marker,
+            large_file,
+            branch,
+            identity,
+            message,
+            stage,
+        } = &mut policy.settings;
         if let Some(over) = &rules.secrets {
             secrets.allow.extend(over.allow.iter().flatten().cloned());
             replace(&mut secrets.allow_paths, over.allow_paths.as_ref());
@@ -158,6 +229,23 @@ impl Layer {
         if let Some(over) = &rules.large_file {
             replace(&mut large_file.limit, over.limit.as_ref());
             replace(&mut large_file.allow_paths, over.allow_paths.as_ref());
+        }
+        if let Some(over) = &rules.branch {
+            let Protected { dev, staging, prod } = &over.protected;
+            for (stage, over) in [(Stage::Dev, dev), (Stage::Staging, staging), (Stage::Prod, prod)] {
+                replace(&mut branch.protected[stage as usize], over.as_ref());
+            }
+        }
+        if let Some(over) = &rules.identity {
+            replace(&mut identity.emails, over.emails.as_ref());
+        }
+        if let Some(over) = &rules.message {
+            replace(&mut message.pattern, over.pattern.as_ref().map(|wanted| &wanted.0));
+            replace(&mut message.card, over.card.map(|card| card == Card::Required).as_ref());
+            replace(&mut message.max_subject, over.max_subject.as_ref().map(|wanted| &wanted.0));
+        }
+        if let Some(over) = &rules.stage {
+            replace(&mut stage.tagged, over.tagged.as_ref());
         }
     }
 }

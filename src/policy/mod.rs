@@ -25,7 +25,8 @@ use sha2::{Digest as _, Sha256};
 
 pub use crate::rules::EffectivePolicy;
 pub use governor::{
-    Budgets, GovernorSettings, Keep, LogLevel, OnUnreachable, ScanSettings, SnapshotSettings, Unreachable,
+    Budgets, GovernorSettings, HookSettings, Keep, LogLevel, OnUnreachable, ScanSettings, SnapshotSettings,
+    Unreachable,
 };
 pub use yaml::ConfigError;
 
@@ -106,6 +107,11 @@ impl PolicyVersion {
     /// rules judge again.
     pub fn digest(&self) -> String {
         self.0.digest.clone()
+    }
+
+    /// Whether there are settings for the repository of this name.
+    pub fn names_repo(&self, name: &str) -> bool {
+        self.0.repos.contains_key(name)
     }
 
     /// What holds for a repository with these tags, in the registry's order;

@@ -3,7 +3,7 @@ use std::{fs, path::PathBuf, time::Duration};
 use proptest::prelude::*;
 
 use super::*;
-use crate::rules::{RuleId, Severity};
+use crate::rules::{RuleId, Severity, Stage};
 
 /// What a `policy.yml` of this text is.
 fn policy(text: &str) -> Result<PolicyVersion, ConfigError> {
@@ -132,6 +132,44 @@ repos:
 }
 
 #[test]
+fn what_is_demanded_is_laid_over_key_by_key_and_can_be_taken_back() {
+    let policy = policy(
+        "version: 1
+rules:
+  branch: {protected: {dev: [trunk]}}
+  message: {pattern: '^a', card: required, max_subject: 72}
+  identity: {emails: ['*@example.org']}
+tags:
+  free: {rules: {message: {pattern: none, max_subject: none}, identity: {emails: []}}}
+repos:
+  site: {rules: {message: {card: off}, branch: {protected: {prod: []}}}}
+",
+    )
+    .unwrap();
+    let all = policy.effective(None, &[]);
+    assert_eq!(all.settings.message.pattern.as_ref().unwrap().as_str(), "^a");
+    assert_eq!((all.settings.message.card, all.settings.message.max_subject), (true, Some(72)));
+    assert!(all.wants_commit_msg() && all.wants_identity());
+    let protected = |policy: &EffectivePolicy| {
+        let of = |stage| policy.settings.branch.of(stage).patterns().to_vec();
+        [of(Stage::Dev), of(Stage::Staging), of(Stage::Prod)]
+    };
+    assert_eq!(protected(&all), [vec!["trunk"], vec!["@default"], vec!["@default"]]);
+
+    let free = policy.effective(None, &tags(&["free"]));
+    assert_eq!((free.settings.message.pattern.clone(), free.settings.message.max_subject), (None, None));
+    assert!(free.wants_commit_msg(), "a card is still demanded");
+    assert!(!free.wants_identity());
+    let site = policy.effective(Some("site"), &tags(&["free"]));
+    assert!(!site.wants_commit_msg());
+    assert_eq!(protected(&site), [vec!["trunk"], vec!["@default"], vec![]]);
+
+    let by_default = defaults().effective(None, &[]);
+    assert!(!by_default.wants_commit_msg() && !by_default.wants_identity());
+    assert!(!by_default.wants_branch(Stage::Dev) && by_default.wants_branch(Stage::Staging));
+}
+
+#[test]
 fn the_digest_is_of_what_is_said() {
     let digest = |text: &str| policy(text).unwrap().digest();
     let plain = digest("version: 1");
@@ -148,6 +186,12 @@ fn the_digest_is_of_what_is_said() {
         "version: 1\nrules: {secrets: {skip_kinds: [jwt]}}",
         "version: 1\nrules: {private-key: {allow_paths: [a]}}",
         "version: 1\nrules: {large-file: {limit: 1}}",
+        "version: 1\nrules: {branch: {protected: {dev: [a]}}}",
+        "version: 1\nrules: {identity: {emails: [a]}}",
+        "version: 1\nrules: {message: {pattern: a}}",
+        "version: 1\nrules: {message: {card: required}}",
+        "version: 1\nrules: {message: {max_subject: 1}}",
+        "version: 1\nrules: {stage: {tagged: []}}",
         "version: 1\ntags: {a: {rules: {secrets: {severity: warn}}}}",
         "version: 1\nrepos: {a: {rules: {secrets: {severity: warn}}}}",
     ];
@@ -190,6 +234,17 @@ fn errors_have_their_place() {
         ("version: 1\nrules:\n  large-file: {limit: 0}\n", 3, 23, "\"0\" is not a size"),
         ("version: 1\nrules:\n  large-file: {limit: 99999999999GiB}\n", 3, 23, "is not a size"),
         ("version: 1\nrules:\n  large-file: {allow_paths: ['a[']}\n", 3, 30, "\"a[\" is not a glob"),
+        (
+            "version: 1\nrules:\n  message: {pattern: '('}\n",
+            3,
+            22,
+            "\"(\" is not a regular expression: unclosed",
+        ),
+        ("version: 1\nrules:\n  message: {max_subject: 0}\n", 3, 26, "\"0\" is not a number from 1 to 10000"),
+        ("version: 1\nrules:\n  message: {card: maybe}\n", 3, 19, "unknown variant `maybe`"),
+        ("version: 1\nrules:\n  branch: {protected: {test: []}}\n", 3, 24, "unknown field `test`"),
+        ("version: 1\nrules:\n  identity: {emails: ['a[']}\n", 3, 23, "\"a[\" is not a glob"),
+        ("version: 1\nrules:\n  stage: {tagged: [live]}\n", 3, 20, "unknown variant `live`"),
         ("version: 1\nscan_limit: 1GiB\n", 2, 13, "from 1KiB to 64MiB"),
         ("version: 1\ntags:\n  a: {}\n  a: {}\n", 4, 3, "\"a\" stands here twice"),
         ("version: 1\nversion: 1\n", 2, 1, "\"version\" stands here twice"),

@@ -8,11 +8,11 @@ use std::{
 };
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{self, Visitor},
 };
 
-use crate::rules::{PathGlobs, secret_kinds as known_kinds};
+use crate::rules::{NameGlobs, PathGlobs, Pattern, secret_kinds as known_kinds};
 
 /// The only version of either file that there is.
 #[derive(Debug, Clone, Copy)]
@@ -202,6 +202,64 @@ pub(super) fn globs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     let Some(list) = Option::<Vec<Glob>>::deserialize(deserializer)? else { return Ok(None) };
     let globs = PathGlobs::new(list.into_iter().map(|glob| glob.0).collect()).map_err(de::Error::custom)?;
     Ok(Some(globs))
+}
+
+/// A glob over names that compiles.
+struct NameGlob(String);
+
+impl<'de> Deserialize<'de> for NameGlob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, "a glob", |text| match NameGlobs::new(vec![text.to_owned()]) {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(error) => Err(error.to_string()),
+        })
+    }
+}
+
+pub(super) fn name_globs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NameGlobs>, D::Error> {
+    let Some(list) = Option::<Vec<NameGlob>>::deserialize(deserializer)? else { return Ok(None) };
+    let globs = NameGlobs::new(list.into_iter().map(|glob| glob.0).collect()).map_err(de::Error::custom)?;
+    Ok(Some(globs))
+}
+
+/// What is demanded, or by a word in its place: nothing.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted<T>(pub Option<T>);
+
+/// Nothing is no `null`, which would be a key without a value.
+impl<T: Serialize> Serialize for Wanted<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Some(wanted) => wanted.serialize(serializer),
+            None => NOTHING.serialize(serializer),
+        }
+    }
+}
+
+const NOTHING: &str = "none";
+
+impl<'de> Deserialize<'de> for Wanted<Pattern> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, "a regular expression, or none", |text| match text {
+            NOTHING => Ok(Self(None)),
+            _ => match Pattern::new(text) {
+                Ok(pattern) => Ok(Self(Some(pattern))),
+                Err(error) => Err(format!("{text:?} is not a regular expression: {error}")),
+            },
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Wanted<u32> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, "a number of characters, or none", |text| match text {
+            NOTHING => Ok(Self(None)),
+            _ => match text.parse().ok().filter(|count| (1..=10_000).contains(count)) {
+                Some(count) => Ok(Self(Some(count))),
+                None => Err(format!("{text:?} is not a number from 1 to 10000, nor `none`")),
+            },
+        })
+    }
 }
 
 /// A kind that the rule `secrets` knows.

@@ -1,5 +1,9 @@
 use std::{fmt, ops::Range, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
+use super::Siblings;
+
 /// What the registry says of the repository that is judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepoFacts {
@@ -7,8 +11,35 @@ pub struct RepoFacts {
     pub registered: bool,
     /// How it is looked after.
     pub status: Status,
+    /// How far it has been promoted.
+    pub stage: Stage,
+    /// Short name of its default branch, where that is known.
+    pub default_branch: Option<String>,
     /// Its name in `repos.yml`, or its directory's name.
     pub name: String,
+}
+
+/// How far a repository has been promoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Local working state.
+    Dev,
+    /// Reviewed, verified, push-ready.
+    Staging,
+    /// Pushed and tagged.
+    Prod,
+}
+
+impl Stage {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Staging => "staging",
+            Self::Prod => "prod",
+        }
+    }
 }
 
 /// Whether a repository is looked after, and how strictly.
@@ -90,6 +121,57 @@ impl fmt::Debug for Change {
     }
 }
 
+/// What there is to know of a commit besides what it changes; `None` where it
+/// is not known, or not the moment to judge it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommitFacts {
+    /// Short name of the branch that the commit is about to be put on, directly:
+    /// not by a merge, rebase, cherry-pick, revert, bisect or am, and not as the
+    /// branch's first.
+    pub onto: Option<String>,
+    /// The author's e-mail address.
+    pub author: Option<String>,
+    /// The committer's e-mail address.
+    pub committer: Option<String>,
+    /// The message as it will stand in the commit, or stands there.
+    pub message: Option<String>,
+}
+
+/// A push.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PushFacts {
+    /// Where to, as git has it in the end; it may carry credentials.
+    pub url: String,
+    /// The refs of the other side that are to change; at least those that are
+    /// protected.
+    pub refs: Vec<RefUpdate>,
+}
+
+/// What a push does to one ref of the other side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefUpdate {
+    /// Its full name, for instance `refs/heads/main`.
+    pub name: String,
+    /// What happens to it.
+    pub kind: RefUpdateKind,
+    /// Whether a tag leads to the commit that is pushed; `None`: not known, or
+    /// it is no commit.
+    pub tagged: Option<bool>,
+}
+
+/// What happens to a ref.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RefUpdateKind {
+    /// It is new.
+    Created,
+    /// It goes on from where it was.
+    Moved,
+    /// What it led to is given up, or nobody here knows it.
+    Forced,
+    /// It goes away.
+    Deleted,
+}
+
 /// All that the rules are told.
 #[derive(Clone, Copy)]
 pub struct Facts<'a> {
@@ -97,6 +179,12 @@ pub struct Facts<'a> {
     pub repo: &'a RepoFacts,
     /// What would change, in any order.
     pub changes: &'a [Change],
+    /// What else there is in directories where paths are added.
+    pub siblings: &'a Siblings,
+    /// The commit, where there is one.
+    pub commit: &'a CommitFacts,
+    /// The push, where it is one as a whole that is judged.
+    pub push: Option<&'a PushFacts>,
     /// Keys the fingerprints, so that they say nothing about a secret to
     /// whoever does not hold the key.
     pub fingerprint_key: &'a [u8; 32],
@@ -109,6 +197,7 @@ impl fmt::Debug for Facts<'_> {
         f.debug_struct("Facts")
             .field("repo", &self.repo)
             .field("changes", &self.changes)
+            .field("commit", &self.commit)
             .field("merging", &self.merging)
             .finish_non_exhaustive()
     }

@@ -11,15 +11,21 @@
 //! Limits: contents above the policy's scan limit and binary contents (git's
 //! sense, which includes UTF-16) are not searched.
 
+mod branch;
+mod case_collision;
 mod conflict_marker;
 mod facts;
 mod fingerprint;
+mod globs;
 mod governed_files;
+mod identity;
 mod large_file;
+mod message;
 mod private_key;
 mod registered;
 mod secrets;
 mod settings;
+mod stage;
 mod text;
 mod workflows;
 
@@ -30,22 +36,33 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-pub use facts::{Change, ChangeKind, Facts, RepoFacts, Status};
+pub use case_collision::Siblings;
+pub use facts::{
+    Change, ChangeKind, CommitFacts, Facts, PushFacts, RefUpdate, RefUpdateKind, RepoFacts, Stage, Status,
+};
+pub use globs::{BadGlob, NameGlobs, PathGlobs};
+pub use message::{CommentPrefix, cards, committed_message};
 pub use secrets::kind_names as secret_kinds;
 pub use settings::{
-    BadGlob, ConflictMarkerSettings, EffectivePolicy, LargeFileSettings, Levels, PathGlobs,
-    PrivateKeySettings, SecretsSettings, Settings,
+    BranchSettings, ConflictMarkerSettings, EffectivePolicy, IdentitySettings, LargeFileSettings, Levels,
+    MessageSettings, Pattern, PrivateKeySettings, SecretsSettings, Settings, StageSettings,
 };
+pub use stage::{is_local, shown_remote};
 
 /// The rules, in the order in which they are judged.
-const RULES: [&dyn Rule; 7] = [
+const RULES: [&dyn Rule; 12] = [
     &registered::Registered,
+    &branch::Branch,
+    &identity::Identity,
     &workflows::Workflows,
     &governed_files::GovernedFiles,
     &secrets::Secrets,
     &private_key::PrivateKey,
     &conflict_marker::ConflictMarker,
     &large_file::LargeFile,
+    &case_collision::CaseCollision,
+    &message::Message,
+    &stage::StageRule,
 ];
 
 /// The names of the rules.
@@ -65,11 +82,21 @@ pub enum RuleId {
     ConflictMarker,
     /// Private keys.
     PrivateKey,
+    /// Direct commits on protected branches.
+    Branch,
+    /// E-mail addresses of authors and committers.
+    Identity,
+    /// Paths that differ by case alone.
+    CaseCollision,
+    /// Commit messages.
+    Message,
+    /// Pushes that the stage forbids.
+    Stage,
 }
 
 impl RuleId {
     /// Every rule.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::Registered,
         Self::Workflows,
         Self::GovernedFiles,
@@ -77,6 +104,11 @@ impl RuleId {
         Self::LargeFile,
         Self::ConflictMarker,
         Self::PrivateKey,
+        Self::Branch,
+        Self::Identity,
+        Self::CaseCollision,
+        Self::Message,
+        Self::Stage,
     ];
 
     /// The name in `policy.yml` and in findings.
@@ -89,6 +121,11 @@ impl RuleId {
             Self::LargeFile => "large-file",
             Self::ConflictMarker => "conflict-marker",
             Self::PrivateKey => "private-key",
+            Self::Branch => "branch",
+            Self::Identity => "identity",
+            Self::CaseCollision => "case-collision",
+            Self::Message => "message",
+            Self::Stage => "stage",
         }
     }
 }
@@ -183,6 +220,12 @@ pub fn judge(facts: &Facts<'_>, policy: &EffectivePolicy) -> Vec<Finding> {
     }
     findings.sort_by(|a, b| (&a.path, a.line, a.rule).cmp(&(&b.path, b.line, b.rule)));
     findings
+}
+
+/// Runs the rules that need not know what is changed: those about the
+/// repository, the commit or the push as a whole.
+pub fn judge_apart_from_changes(facts: &Facts<'_>, policy: &EffectivePolicy) -> Vec<Finding> {
+    judge(&Facts { changes: &[], ..*facts }, policy)
 }
 
 /// Whether some rule will look into a file of this path (of the repository)

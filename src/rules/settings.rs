@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use regex::Regex;
 use serde::{Serialize, Serializer};
 
-use super::{RuleId, Severity};
+use super::{NameGlobs, PathGlobs, RepoFacts, RuleId, Severity, Stage};
 
 /// The policy for one repository, all levels applied.
 ///
@@ -22,6 +22,40 @@ pub struct EffectivePolicy {
 impl Default for EffectivePolicy {
     fn default() -> Self {
         Self { scan_limit: 5 << 20, levels: Levels::default(), settings: Settings::default() }
+    }
+}
+
+impl EffectivePolicy {
+    fn is_on(&self, rule: RuleId) -> bool {
+        self.levels.get(rule).is_some()
+    }
+
+    /// Whether the rule `branch` needs to know which branch is committed to.
+    pub fn wants_branch(&self, stage: Stage) -> bool {
+        self.is_on(RuleId::Branch) && !self.settings.branch.of(stage).is_empty()
+    }
+
+    /// Whether the rule `identity` has anything to judge by.
+    pub fn wants_identity(&self) -> bool {
+        self.is_on(RuleId::Identity) && !self.settings.identity.emails.is_empty()
+    }
+
+    /// Whether commit messages are judged, so that git is to be told to ask:
+    /// where this is false the hook `commit-msg` need not be installed.
+    pub fn wants_commit_msg(&self) -> bool {
+        let MessageSettings { pattern, card, max_subject } = &self.settings.message;
+        self.is_on(RuleId::Message) && (pattern.is_some() || *card || max_subject.is_some())
+    }
+
+    /// Whether the rule `case-collision` is to be told what stands beside added
+    /// paths.
+    pub fn wants_siblings(&self) -> bool {
+        self.is_on(RuleId::CaseCollision)
+    }
+
+    /// Whether the rule `stage` looks at pushes.
+    pub fn wants_push(&self) -> bool {
+        self.is_on(RuleId::Stage)
     }
 }
 
@@ -58,6 +92,14 @@ pub struct Settings {
     pub conflict_marker: ConflictMarkerSettings,
     /// Of `large-file`.
     pub large_file: LargeFileSettings,
+    /// Of `branch`; `stage` looks at it, too.
+    pub branch: BranchSettings,
+    /// Of `identity`.
+    pub identity: IdentitySettings,
+    /// Of `message`.
+    pub message: MessageSettings,
+    /// Of `stage`.
+    pub stage: StageSettings,
 }
 
 /// Settings of the rule `secrets`.
@@ -119,77 +161,107 @@ impl Default for LargeFileSettings {
     }
 }
 
-/// A glob can't be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{pattern:?} is not a glob: {reason}")]
-pub struct BadGlob {
-    /// The glob as it was written.
-    pub pattern: String,
-    /// What is wrong with it.
-    pub reason: String,
+/// Stands for a repository's default branch.
+const DEFAULT_BRANCH: &str = "@default";
+
+/// Settings of the rule `branch`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BranchSettings {
+    /// Short names of protected branches, stage by stage; `@default` is the
+    /// repository's default branch.
+    pub protected: [NameGlobs; 3],
 }
 
-/// Globs over paths of a repository.
-///
-/// As in `.gitignore`: `*` stays within a directory, `**` does not; a glob
-/// without a slash (but for a trailing one) matches at any depth, any other
-/// from the repository's root; a trailing slash means all that is beneath.
-#[derive(Debug, Clone, Default)]
-pub struct PathGlobs {
-    patterns: Vec<String>,
-    set: GlobSet,
-}
-
-impl PathGlobs {
-    /// Compiles globs. An empty list matches nothing.
-    pub fn new(patterns: Vec<String>) -> Result<Self, BadGlob> {
-        let mut set = GlobSetBuilder::new();
-        for pattern in &patterns {
-            let bad = |reason: String| BadGlob { pattern: pattern.clone(), reason };
-            let whole = pattern.strip_suffix('/').unwrap_or(pattern);
-            if whole.is_empty() {
-                return Err(bad("it is empty".into()));
-            }
-            let mut glob = match whole.strip_prefix('/') {
-                Some(anchored) => anchored.to_owned(),
-                None if whole.contains('/') => whole.to_owned(),
-                None => format!("**/{whole}"),
-            };
-            if whole.len() < pattern.len() {
-                glob.push_str("/**");
-            }
-            let glob = GlobBuilder::new(&glob)
-                .literal_separator(true)
-                .backslash_escape(true)
-                .build()
-                .map_err(|error| bad(error.kind().to_string()))?;
-            set.add(glob);
-        }
-        let set = set
-            .build()
-            .map_err(|error| BadGlob { pattern: patterns.join(", "), reason: error.to_string() })?;
-        Ok(Self { patterns, set })
-    }
-
-    /// Whether one of the globs matches the path.
-    pub fn matches(&self, path: &[u8]) -> bool {
-        !self.set.is_empty() && self.set.is_match(crate::fs::path_from(path))
-    }
-
-    /// The globs as they were written.
-    pub fn patterns(&self) -> &[String] {
-        &self.patterns
+impl Default for BranchSettings {
+    fn default() -> Self {
+        let default_branch = || {
+            let globs = NameGlobs::new(vec![DEFAULT_BRANCH.to_owned()]);
+            globs.expect("the word is a glob")
+        };
+        Self { protected: [NameGlobs::default(), default_branch(), default_branch()] }
     }
 }
 
-impl PartialEq for PathGlobs {
+impl BranchSettings {
+    /// What is protected at this stage.
+    pub fn of(&self, stage: Stage) -> &NameGlobs {
+        &self.protected[stage as usize]
+    }
+
+    /// Whether a branch of this short name is protected in the repository.
+    pub fn protects(&self, repo: &RepoFacts, branch: &str) -> bool {
+        let globs = self.of(repo.stage);
+        let is_default = repo.default_branch.as_deref() == Some(branch);
+        globs.matches(branch)
+            || (is_default && globs.patterns().iter().any(|pattern| pattern == DEFAULT_BRANCH))
+    }
+}
+
+/// Settings of the rule `identity`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct IdentitySettings {
+    /// The addresses that authors and committers may have; none: any.
+    pub emails: NameGlobs,
+}
+
+/// Settings of the rule `message`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct MessageSettings {
+    /// What a subject must match.
+    pub pattern: Option<Pattern>,
+    /// Whether a card must be named.
+    pub card: bool,
+    /// Most characters that a subject may have.
+    pub max_subject: Option<u32>,
+}
+
+/// A regular expression, with the text that it was made of.
+#[derive(Debug, Clone)]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    /// Compiles it; the error is for people.
+    pub fn new(text: &str) -> Result<Self, String> {
+        // The last line says what is wrong, those before show where.
+        let shortly = |error: regex::Error| {
+            let error = error.to_string();
+            error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+        };
+        Regex::new(text).map(Self).map_err(shortly)
+    }
+
+    /// Whether it is found in a text.
+    pub fn matches(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+
+    /// The text that it was made of.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.patterns == other.patterns
+        self.as_str() == other.as_str()
     }
 }
 
-impl Serialize for PathGlobs {
+impl Serialize for Pattern {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.patterns.serialize(serializer)
+        self.as_str().serialize(serializer)
+    }
+}
+
+/// Settings of the rule `stage`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StageSettings {
+    /// Stages whose protected branches take tagged commits alone.
+    pub tagged: BTreeSet<Stage>,
+}
+
+impl Default for StageSettings {
+    fn default() -> Self {
+        Self { tagged: BTreeSet::from([Stage::Prod]) }
     }
 }

@@ -1,98 +1,14 @@
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, LazyLock},
+};
 
 use proptest::prelude::*;
-use serde::Deserialize;
 
 use super::*;
 use crate::policy::PolicyVersion;
 
-/// One line of a rule's `cases.yml`: a change, and what the rule says of it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Case {
-    what: String,
-    registered: bool,
-    status: String,
-    merging: bool,
-    path: String,
-    old_path: Option<String>,
-    kind: String,
-    /// In octal.
-    mode: String,
-    size: Option<u64>,
-    binary: bool,
-    old: Option<String>,
-    text: Option<String>,
-    /// All of `text`, if it isn't said.
-    added: Option<Vec<(u32, u32)>>,
-    /// "SEVERITY LINE START-OF-MESSAGE" of each finding, in order.
-    finds: Vec<String>,
-}
-
-impl Default for Case {
-    fn default() -> Self {
-        Self {
-            what: String::new(),
-            registered: true,
-            status: "active".into(),
-            merging: false,
-            path: "file.txt".into(),
-            old_path: None,
-            kind: "added".into(),
-            mode: "100644".into(),
-            size: None,
-            binary: false,
-            old: None,
-            text: None,
-            added: None,
-            finds: Vec::new(),
-        }
-    }
-}
-
-impl Case {
-    fn change(&self, unmask: &dyn Fn(&str) -> String) -> Change {
-        let bytes =
-            |text: &Option<String>| text.as_deref().map(unmask).map(|text| Arc::from(text.into_bytes()));
-        let new: Option<Arc<[u8]>> = bytes(&self.text);
-        let old: Option<Arc<[u8]>> = bytes(&self.old);
-        let mode = u32::from_str_radix(&self.mode, 8).unwrap();
-        let kind = match self.kind.as_str() {
-            "added" => ChangeKind::Added,
-            "modified" => ChangeKind::Modified,
-            "deleted" => ChangeKind::Deleted,
-            "renamed" => ChangeKind::Renamed,
-            "type-changed" => ChangeKind::TypeChanged,
-            other => panic!("{other}"),
-        };
-        Change {
-            path: self.path.clone().into_bytes(),
-            old_path: self.old_path.clone().map(String::into_bytes),
-            kind,
-            old_mode: if old.is_some() { 0o100_644 } else { 0 },
-            new_mode: if kind == ChangeKind::Deleted { 0 } else { mode },
-            new_size: self.size.unwrap_or_else(|| new.as_ref().map_or(0, |new| new.len() as u64)),
-            added: match &self.added {
-                Some(ranges) => ranges.iter().map(|(start, end)| *start..*end).collect(),
-                None if kind == ChangeKind::Renamed => Vec::new(),
-                None => all_lines(new.as_deref().unwrap_or_default()),
-            },
-            old,
-            new,
-            binary: self.binary,
-        }
-    }
-
-    fn repo(&self) -> RepoFacts {
-        let status = match self.status.as_str() {
-            "active" => Status::Active,
-            "archived" => Status::Archived,
-            "offline-only" => Status::OfflineOnly,
-            other => panic!("{other}"),
-        };
-        RepoFacts { registered: self.registered, status, name: "fixture".into() }
-    }
-}
+mod cases;
 
 fn all_lines(text: &[u8]) -> Vec<Range<u32>> {
     std::iter::once(0..u32::try_from(text.split_inclusive(|byte| *byte == b'\n').count()).unwrap()).collect()
@@ -100,7 +16,11 @@ fn all_lines(text: &[u8]) -> Vec<Range<u32>> {
 
 /// The embedded policy, with one rule alone.
 fn only(rule: RuleId) -> EffectivePolicy {
-    let mut policy = (*defaults().effective(None, &[])).clone();
+    alone(rule, &defaults())
+}
+
+fn alone(rule: RuleId, policy: &PolicyVersion) -> EffectivePolicy {
+    let mut policy = (*policy.effective(None, &[])).clone();
     for other in RuleId::ALL.into_iter().filter(|other| *other != rule) {
         policy.levels.set(other, None);
     }
@@ -111,83 +31,29 @@ fn defaults() -> PolicyVersion {
     crate::policy::load_policy(std::path::Path::new("/nonexistent/policy.yml")).unwrap()
 }
 
-fn check_cases(rule: RuleId, cases: &str, unmask: &dyn Fn(&str) -> String) {
-    let cases: Vec<Case> = serde_yaml::from_str(cases).unwrap();
-    let policy = only(rule);
-    let mut wrong = Vec::new();
-    for case in &cases {
-        let changes = [case.change(unmask)];
-        let repo = case.repo();
-        let facts =
-            Facts { repo: &repo, changes: &changes, fingerprint_key: &[7; 32], merging: case.merging };
-        let found = judge(&facts, &policy);
-        let shown: Vec<_> = found
-            .iter()
-            .map(|finding| format!("{} {} {}", finding.severity, finding.line, finding.message))
-            .collect();
-        let as_told = shown.len() == case.finds.len()
-            && shown.iter().zip(&case.finds).all(|(shown, told)| shown.starts_with(told.as_str()));
-        if !as_told {
-            wrong.push(format!("{}: told {:?}, found {shown:?}", case.what, case.finds));
-        }
-        for finding in &found {
-            assert_eq!(finding.rule, rule);
-            assert!(!finding.fix.is_empty() && !finding.way_around.is_empty());
-        }
+fn active() -> RepoFacts {
+    RepoFacts {
+        registered: true,
+        status: Status::Active,
+        stage: Stage::Dev,
+        default_branch: Some("main".into()),
+        name: "fixture".into(),
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(
-        cases.iter().any(|case| case.finds.is_empty()) && cases.iter().any(|case| !case.finds.is_empty())
-    );
 }
 
-fn without_separator(text: &str) -> String {
-    text.replace('␟', "")
+/// Nothing but a repository and changes.
+fn facts<'a>(repo: &'a RepoFacts, changes: &'a [Change]) -> Facts<'a> {
+    static NOTHING: LazyLock<(Siblings, CommitFacts)> = LazyLock::new(Default::default);
+    Facts {
+        repo,
+        changes,
+        siblings: &NOTHING.0,
+        commit: &NOTHING.1,
+        push: None,
+        fingerprint_key: &[7; 32],
+        merging: false,
+    }
 }
-
-#[test]
-fn cases_of_registered() {
-    check_cases(RuleId::Registered, include_str!("registered.cases.yml"), &without_separator);
-}
-
-#[test]
-fn cases_of_workflows() {
-    check_cases(RuleId::Workflows, include_str!("workflows.cases.yml"), &without_separator);
-}
-
-#[test]
-fn cases_of_large_file() {
-    check_cases(RuleId::LargeFile, include_str!("large_file.cases.yml"), &without_separator);
-}
-
-#[test]
-fn cases_of_conflict_marker() {
-    check_cases(RuleId::ConflictMarker, include_str!("conflict_marker.cases.yml"), &without_separator);
-}
-
-#[test]
-fn cases_of_private_key() {
-    check_cases(RuleId::PrivateKey, include_str!("private_key.cases.yml"), &without_separator);
-}
-
-#[test]
-fn cases_of_secrets() {
-    check_cases(RuleId::Secrets, include_str!("secrets/cases.yml"), &without_separator);
-}
-
-#[test]
-fn cases_of_governed_files() {
-    let with_markers = |text: &str| {
-        text.replace("P{", "# >>> kpmo profile >>>")
-            .replace("P}", "# <<< kpmo profile <<<")
-            .replace("M{", "# >>> kpmo mandatory >>>")
-            .replace("M}", "# <<< kpmo mandatory <<<")
-    };
-    check_cases(RuleId::GovernedFiles, include_str!("governed_files.cases.yml"), &with_markers);
-}
-
-const ACTIVE: fn() -> RepoFacts =
-    || RepoFacts { registered: true, status: Status::Active, name: "fixture".into() };
 
 pub(super) fn added(path: &str, text: &[u8]) -> Change {
     Change {
@@ -205,8 +71,7 @@ pub(super) fn added(path: &str, text: &[u8]) -> Change {
 }
 
 pub(super) fn judged(changes: &[Change], policy: &EffectivePolicy) -> Vec<Finding> {
-    let facts = Facts { repo: &ACTIVE(), changes, fingerprint_key: &[7; 32], merging: false };
-    judge(&facts, policy)
+    judge(&facts(&active(), changes), policy)
 }
 
 pub(super) fn default_policy() -> EffectivePolicy {
@@ -297,10 +162,56 @@ fn globs_read_like_gitignore() {
 }
 
 #[test]
+fn of_two_that_come_together_one_is_told_and_of_a_directory_one_file() {
+    let changes: Vec<Change> =
+        ["ONE.txt", "Src/a.rs", "Src/b.rs", "one.txt"].iter().map(|path| added(path, b"")).collect();
+    let mut siblings = Siblings::of(changes.iter().map(|change| change.path.as_slice()));
+    assert_eq!(siblings.directories(), [&b""[..], b"Src"]);
+    for (directory, name) in [("", "Src"), ("", "src"), ("", "one.txt"), ("", "ONE.txt"), ("", "other")] {
+        siblings.tell(directory.as_bytes(), name.as_bytes());
+    }
+    let repo = active();
+    let found = judge(&Facts { siblings: &siblings, ..facts(&repo, &changes) }, &only(RuleId::CaseCollision));
+    let paths: Vec<_> = found.iter().map(|finding| String::from_utf8_lossy(&finding.path)).collect();
+    assert_eq!(paths, ["ONE.txt", "Src/a.rs"]);
+}
+
+#[test]
+fn messages_are_read_as_git_commits_them() {
+    let hash = || CommentPrefix::Is("#".into());
+    let cut = "# ------------------------ >8 ------------------------\n# Do not\ndiff --git a b\n";
+    for (comment, text, wanted) in [
+        (hash(), "\n\nsubject \n\nbody\n# On branch main\n#\n".to_owned(), "subject\n\nbody"),
+        (hash(), format!("subject\n{cut}"), "subject"),
+        (hash(), "#only\n".to_owned(), ""),
+        (CommentPrefix::None, "#1 is done\n".to_owned(), "#1 is done"),
+        (CommentPrefix::Is(";".into()), "#1 is done\n; On branch\n".to_owned(), "#1 is done"),
+        (CommentPrefix::Is("//".into()), "a\n// On branch\n".to_owned(), "a"),
+        (CommentPrefix::Auto, "#1 is done\n\n; Please enter\n; On branch\n".to_owned(), "#1 is done"),
+        (CommentPrefix::Auto, "subject\n".to_owned(), "subject"),
+    ] {
+        assert_eq!(committed_message(&text, &comment), wanted, "{text:?}");
+    }
+}
+
+#[test]
+fn cards_are_named_in_the_subject_and_in_trailers() {
+    for (message, wanted) in [
+        ("TASK-B06: do it", &["TASK-B06"][..]),
+        ("do it (TASK-1, TASK-A-2) TASK-1", &["TASK-1", "TASK-A-2"]),
+        ("do it\nfor TASK-9\n\nCard: TASK-B06\ncloses: TASK-B07\n", &["TASK-9", "TASK-B06", "TASK-B07"]),
+        ("do it\n\nas TASK-B06 has it\n", &[]),
+        ("MULTITASK-1 TASK- task-1", &[]),
+        ("", &[]),
+    ] {
+        assert_eq!(cards(message), wanted, "{message:?}");
+    }
+}
+
+#[test]
 fn contents_stay_out_of_debug_output() {
     let changes = [added("a.txt", b"hidden-content")];
-    let facts = Facts { repo: &ACTIVE(), changes: &changes, fingerprint_key: &[7; 32], merging: false };
-    let shown = format!("{facts:?}");
+    let shown = format!("{:?}", facts(&active(), &changes));
     assert!(shown.contains("a.txt") && !shown.contains("hidden") && !shown.contains("7, 7"));
 }
 
@@ -425,7 +336,8 @@ fn any_content() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn judging_never_panics(changes in proptest::collection::vec(any_change(), 0..4), merging: bool) {
-        let facts = Facts { repo: &ACTIVE(), changes: &changes, fingerprint_key: &[7; 32], merging };
+        let repo = active();
+        let facts = Facts { merging, ..facts(&repo, &changes) };
         let policy = default_policy();
         let found = judge(&facts, &policy);
         prop_assert!(found.is_sorted_by_key(|finding| (&finding.path, finding.line)));
