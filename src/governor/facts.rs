@@ -3,7 +3,10 @@ use std::{collections::HashMap, ops::Range, sync::Arc, time::Instant};
 use super::{Error, Governor, Reason};
 use crate::{
     git::{Delta, Objects, RawChange},
-    rules::{Change, ChangeKind, EffectivePolicy, Facts, Finding, RepoFacts, judge, wants_content},
+    rules::{
+        Change, ChangeKind, CommitFacts, EffectivePolicy, Facts, Finding, PushFacts, RepoFacts, Siblings,
+        judge, judge_apart_from_changes, wants_content,
+    },
 };
 
 /// Most content that is held at a time while a large commit is judged.
@@ -16,6 +19,8 @@ const BINARY_PROBE: usize = 8_000;
 pub(super) struct Ground<'a> {
     pub repo: &'a RepoFacts,
     pub policy: &'a EffectivePolicy,
+    pub commit: &'a CommitFacts,
+    pub push: Option<&'a PushFacts>,
     pub merging: bool,
 }
 
@@ -31,14 +36,11 @@ impl Governor {
         deadline: Instant,
     ) -> Result<Vec<Finding>, Error> {
         let moved = Moved::among(&delta.changes);
+        let siblings =
+            if ground.policy.wants_siblings() { siblings(objects, delta)? } else { Siblings::default() };
         let mut findings: Vec<Finding> = Vec::new();
         let mut judge_batch = |changes: &mut Vec<Change>| {
-            let facts = Facts {
-                repo: ground.repo,
-                changes,
-                fingerprint_key: &self.fingerprint_key,
-                merging: ground.merging,
-            };
+            let facts = self.facts(ground, changes, &siblings);
             for finding in judge(&facts, ground.policy) {
                 // What is about no file is found in every batch anew.
                 if !finding.path.is_empty() || !findings.contains(&finding) {
@@ -65,6 +67,37 @@ impl Governor {
         judge_batch(&mut batch);
         Ok(findings)
     }
+
+    /// Judges what is no matter of changes: the repository, and the commit or the
+    /// push as a whole.
+    pub(super) fn judge_apart(&self, ground: Ground<'_>) -> Vec<Finding> {
+        judge_apart_from_changes(&self.facts(ground, &[], &Siblings::default()), ground.policy)
+    }
+
+    fn facts<'a>(&'a self, ground: Ground<'a>, changes: &'a [Change], siblings: &'a Siblings) -> Facts<'a> {
+        Facts {
+            repo: ground.repo,
+            changes,
+            siblings,
+            commit: ground.commit,
+            push: ground.push,
+            fingerprint_key: &self.fingerprint_key,
+            merging: ground.merging,
+        }
+    }
+}
+
+/// What stands beside the paths that are added: only their directories are read.
+fn siblings(objects: &dyn Objects, delta: &Delta) -> Result<Siblings, Error> {
+    let added = delta.changes.iter().filter(|change| change.old_mode == 0 && change.new_mode != 0);
+    let mut siblings = Siblings::of(added.map(|change| change.path.as_slice()));
+    let directories: Vec<Vec<u8>> = siblings.directories().into_iter().map(<[u8]>::to_vec).collect();
+    // What a tag of a single file brings stands in no tree.
+    if !directories.is_empty() && !delta.tree.is_empty() {
+        let directories: Vec<&[u8]> = directories.iter().map(Vec::as_slice).collect();
+        objects.names(&delta.tree, &directories, &mut |directory, name| siblings.tell(directory, name))?;
+    }
+    Ok(siblings)
 }
 
 fn in_time(deadline: Instant, done: usize, delta: &Delta) -> Result<(), Error> {

@@ -1,31 +1,68 @@
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use super::{
     Error, Governor,
-    commit::{Subject, passes, trees},
+    commit::{Subject, passes, summary},
+    locked,
 };
 use crate::{
-    git::{Objects, empty_tree_like},
-    ledger::CommitState,
+    git::{self, Location, Objects, empty_tree_like},
+    ledger::{CommitState, EventDraft, EventKind, Projection},
+    registry::Repo,
     rules::Finding,
 };
 
 /// How long one commit may take when nobody waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long unvalidated commits may be judged anew while somebody looks at the
+/// fleet, and how many of them.
+const AT_A_LOOK: (Duration, usize) = (Duration::from_secs(2), 100);
+
+/// By repository, what its unvalidated commits were judged by when they were
+/// looked at last: what fails by that need not be judged again.
+#[derive(Default)]
+pub(super) struct Reconsidered(Mutex<HashMap<String, String>>);
 
 /// How a commit that is there already stands with the rules.
 pub(super) struct Standing {
     pub state: CommitState,
-    /// Why it does not pass; empty if it does.
+    /// Why it does not pass; warnings where it does.
     pub findings: Vec<Finding>,
     /// The ledger knew it.
     pub known: bool,
     /// Why it could not be judged.
     pub error: Option<Error>,
+    /// Base tree and tree, where these were judged now.
+    judged: Option<(String, String)>,
+}
+
+impl Standing {
+    fn known(state: CommitState) -> Self {
+        Self { state, findings: Vec::new(), known: true, error: None, judged: None }
+    }
+
+    /// What the ledger is to remember of it: where its tree was judged, that
+    /// verdict, too, so that a commit that is only reworded is not judged again.
+    pub fn projection(&self, subject: &Subject, commit: &str) -> Projection {
+        match &self.judged {
+            Some((base_tree, tree)) => Projection::Judged {
+                commit: commit.to_owned(),
+                state: self.state,
+                base_tree: base_tree.clone(),
+                tree: tree.clone(),
+                policy: subject.digest.clone(),
+            },
+            None => Projection::Commits { ids: vec![commit.to_owned()], state: self.state },
+        }
+    }
 }
 
 impl Governor {
-    /// How a commit stands: by the verdict that was given before it was made,
+    /// How a commit stands: by the verdicts that were given before it was made,
     /// else by judging it now. What can't be judged is unvalidated.
     pub(super) fn standing(&self, subject: &Subject, objects: &dyn Objects, commit: &str) -> Standing {
         self.standing_by(subject, objects, commit, Instant::now() + PATIENCE)
@@ -40,19 +77,15 @@ impl Governor {
         deadline: Instant,
     ) -> Standing {
         let known = subject.id().and_then(|id| self.ledger.commit_state(id, commit).ok().flatten());
-        if let Some(state @ (CommitState::Validated | CommitState::Late)) = known {
-            return Standing { state, findings: Vec::new(), known: true, error: None };
+        if let Some(state) = known.filter(|state| state.passed()) {
+            return Standing::known(state);
         }
         match self.judge_commit(subject, objects, commit, deadline) {
-            Ok((state, findings)) => Standing { known: known == Some(state), state, findings, error: None },
+            Ok(judged) => Standing { known: known == Some(judged.state), ..judged },
             Err(error) => {
                 tracing::warn!(commit, %error, "a commit could not be judged");
-                Standing {
-                    state: CommitState::Unvalidated,
-                    findings: Vec::new(),
-                    known: known == Some(CommitState::Unvalidated),
-                    error: Some(error),
-                }
+                let state = CommitState::Unvalidated;
+                Standing { known: known == Some(state), error: Some(error), ..Standing::known(state) }
             }
         }
     }
@@ -63,15 +96,78 @@ impl Governor {
         objects: &dyn Objects,
         commit: &str,
         deadline: Instant,
-    ) -> Result<(CommitState, Vec<Finding>), Error> {
-        let (parent, tree, base) = trees(objects, commit)?;
-        let base = base.unwrap_or_else(|| empty_tree_like(&tree).to_owned());
-        if self.is_known_good(subject, &base, &tree) {
-            return Ok((CommitState::Validated, Vec::new()));
+    ) -> Result<Standing, Error> {
+        let read = objects.commit(commit)?;
+        let parent = read.parents.first();
+        let base = match parent {
+            Some(parent) => objects.commit(parent)?.tree,
+            None => empty_tree_like(&read.tree).to_owned(),
+        };
+        let facts = subject.commit_facts(&read);
+        let ground = subject.ground(&facts, read.parents.len() > 1);
+        if self.is_known_good(subject, &base, &read.tree) || self.passed_by_steps(subject, &base, &read.tree)
+        {
+            let findings = self.judge_apart(ground);
+            let state = if passes(&findings) { CommitState::Validated } else { CommitState::Unvalidated };
+            return Ok(Standing { findings, ..Standing::known(state) });
         }
-        let delta = objects.between(parent.as_deref(), commit)?;
-        let findings = self.judge_delta(objects, &delta, subject.ground(false), deadline)?;
+        let delta = objects.between(parent.map(String::as_str), commit)?;
+        let findings = self.judge_delta(objects, &delta, ground, deadline)?;
         let state = if passes(&findings) { CommitState::Late } else { CommitState::Unvalidated };
-        Ok((state, findings))
+        Ok(Standing { findings, judged: Some((base, read.tree)), ..Standing::known(state) })
+    }
+
+    /// Whether verdicts lead from one tree to the other: an amended commit was
+    /// judged against the commit that it replaces, and that one before; so were
+    /// those that were squashed into one.
+    fn passed_by_steps(&self, subject: &Subject, base: &str, tree: &str) -> bool {
+        let Some(id) = subject.id() else { return false };
+        self.ledger.passed_by_steps(id, base, tree, &subject.digest).unwrap_or_else(|error| {
+            // Judging again is always right.
+            tracing::warn!(%error, "verdicts could not be looked up");
+            false
+        })
+    }
+
+    /// The commits of a repository that are unvalidated, whether or not anything
+    /// leads to them still. Where the policy has changed since they were judged,
+    /// they are judged anew first.
+    pub(super) fn unvalidated(&self, repo: &Repo, location: &Location) -> Result<Vec<String>, Error> {
+        let Some(id) = &repo.id else { return Ok(Vec::new()) };
+        let commits = self.ledger.unvalidated(id)?;
+        if !commits.is_empty() && self.reconsider(id, location, &commits)? {
+            return Ok(self.ledger.unvalidated(id)?);
+        }
+        Ok(commits)
+    }
+
+    /// Judges unvalidated commits by what is in force now; true: some of them
+    /// pass. What fails is left as it is.
+    fn reconsider(&self, id: &str, location: &Location, commits: &[String]) -> Result<bool, Error> {
+        let subject = self.subject(location);
+        if locked(&self.reconsidered.0).get(id) == Some(&subject.digest) {
+            return Ok(false);
+        }
+        let objects = git::open(&self.git, location)?;
+        let (patience, most) = AT_A_LOOK;
+        let deadline = Instant::now() + patience;
+        let mut is_better = false;
+        for commit in commits.iter().take(most) {
+            if Instant::now() > deadline {
+                return Ok(is_better);
+            }
+            // What is gone, or can't be judged, stays what it is.
+            let Ok(standing) = self.judge_commit(&subject, &*objects, commit, deadline) else { continue };
+            if standing.state.passed() {
+                let mut draft = EventDraft::new(EventKind::LateVerdict, "governor");
+                draft.repo_id = Some(id.to_owned());
+                draft.attributes = summary(&standing.findings);
+                draft.projection = Some(standing.projection(&subject, commit));
+                self.ledger.append_later(draft);
+                is_better = true;
+            }
+        }
+        locked(&self.reconsidered.0).insert(id.to_owned(), subject.digest);
+        Ok(is_better)
     }
 }

@@ -1,14 +1,18 @@
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use super::{
     Error, Governor, Reason,
     call::{HookCall, Judged, Judgement},
     commit::{Subject, passes, summary},
+    facts::Ground,
 };
 use crate::{
     git::{self, Delta, Location, Objects, RawChange, Target},
-    ledger::{CommitState, EventDraft, EventKind, Projection},
-    rules::Finding,
+    ledger::{CommitState, EventDraft, EventKind},
+    rules::{CommitFacts, Finding, PushFacts, RefUpdate, RefUpdateKind, shown_remote},
 };
 
 /// Most commits of a push that are judged one by one; of a longer history the
@@ -20,7 +24,8 @@ const FARTHEST: usize = 20_000;
 /// One line that git wrote to pre-push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct RefLine {
-    local_id: String,
+    /// `None`: the ref is to go away.
+    local_id: Option<String>,
     remote_ref: String,
     remote_id: Option<String>,
 }
@@ -41,39 +46,62 @@ impl Governor {
         let objects = git::open(&self.git, &location)?;
         let mut findings = Vec::new();
         let mut judged = 0;
+        let nothing = CommitFacts::default();
+        let old = Subject::for_old_commits(&subject);
+        let judges_words = subject.policy.wants_identity() || subject.policy.wants_commit_msg();
         for line in &lines {
-            let tip = match objects.target(&line.local_id)? {
+            let Some(local_id) = &line.local_id else { continue };
+            let tip = match objects.target(local_id)? {
                 Target::Commit(tip) => tip,
                 other => {
                     let delta = without_commit(&*objects, line, other)?;
-                    let found = self.judge_delta(&*objects, &delta, subject.ground(false), deadline)?;
+                    let ground = subject.ground(&nothing, false);
+                    let found = self.judge_delta(&*objects, &delta, ground, deadline)?;
                     findings.extend(found.into_iter().map(|finding| of_commit(finding, "")));
                     continue;
                 }
             };
             let seen: Vec<String> = line.remote_id.iter().cloned().collect();
             let commits = objects.new_commits(&tip, &seen, tracked, FARTHEST + 1)?;
+            let since: HashSet<String> = match subject.id() {
+                Some(id) if judges_words => {
+                    let before = [seen, self.heads_before(id)?].concat();
+                    objects.new_commits(&tip, &before, tracked, FARTHEST + 1)?.into_iter().collect()
+                }
+                None if judges_words => commits.iter().cloned().collect(),
+                _ => HashSet::new(),
+            };
             for commit in commits.iter().take(ONE_BY_ONE) {
                 if Instant::now() > deadline {
                     return Err(too_long(judged, patience));
                 }
-                findings.extend(self.judge_pushed(&subject, &*objects, commit, deadline)?);
+                let by = if judges_words && !since.contains(commit) { &old } else { &subject };
+                findings.extend(self.judge_pushed(by, &*objects, commit, deadline)?);
                 judged += 1;
             }
             if commits.len() > ONE_BY_ONE {
                 let base = base(&*objects, line, &commits)?;
                 let delta = objects.between(base.as_deref(), &tip)?;
-                let net = self.judge_delta(&*objects, &delta, subject.ground(false), deadline)?;
+                let net = self.judge_delta(&*objects, &delta, subject.ground(&nothing, false), deadline)?;
                 findings.extend(net.into_iter().map(|finding| of_commit(finding, &tip)));
+                for commit in commits[ONE_BY_ONE..].iter().filter(|commit| since.contains(*commit)) {
+                    if Instant::now() > deadline {
+                        return Err(too_long(judged, patience));
+                    }
+                    findings.extend(self.judge_unread(&subject, &*objects, commit)?);
+                }
             }
         }
         // The same line of the same file, in a commit and in the sum of all.
         findings.dedup_by(|a, b| a.finding == b.finding);
-        if lines.is_empty() || findings.is_empty() {
-            // An archived repository is none to push from either, whatever it holds.
-            let empty = Delta { base_tree: String::new(), tree: String::new(), changes: Vec::new() };
-            let about_all = self.judge_delta(&*objects, &empty, subject.ground(false), deadline)?;
-            findings.extend(about_all.into_iter().map(|finding| of_commit(finding, "")));
+        // The push itself; an archived repository is none to push from either,
+        // whatever it holds.
+        let push = push_facts(&subject, &*objects, &url, &lines)?;
+        let as_a_whole = self.judge_apart(Ground { push: Some(&push), ..subject.ground(&nothing, false) });
+        for finding in as_a_whole {
+            if !findings.iter().any(|judged| judged.finding == finding) {
+                findings.push(of_commit(finding, ""));
+            }
         }
         self.record_push(call, &subject, &lines, &remote, &url, &findings, judged);
         self.want_snapshot(subject.id(), "pre-push");
@@ -100,8 +128,7 @@ impl Governor {
             let mut draft = EventDraft::new(EventKind::LateVerdict, "hook");
             draft.repo_id = Some(id.to_owned());
             draft.attributes = summary(&standing.findings);
-            draft.projection =
-                Some(Projection::Commits { ids: vec![commit.to_owned()], state: standing.state });
+            draft.projection = Some(standing.projection(subject, commit));
             self.ledger.append_later(draft);
         }
         if let Some(mut error) = standing.error {
@@ -109,6 +136,25 @@ impl Governor {
             return Err(error);
         }
         Ok(standing.findings.into_iter().map(|finding| of_commit(finding, commit)).collect())
+    }
+
+    /// Judges what one commit says of itself, where its changes are judged in the
+    /// sum of many.
+    fn judge_unread(
+        &self,
+        subject: &Subject,
+        objects: &dyn Objects,
+        commit: &str,
+    ) -> Result<Vec<Judged>, Error> {
+        let passed =
+            |id| self.ledger.commit_state(id, commit).ok().flatten().is_some_and(CommitState::passed);
+        if subject.id().is_some_and(passed) {
+            return Ok(Vec::new());
+        }
+        let read = objects.commit(commit)?;
+        let facts = subject.commit_facts(&read);
+        let findings = self.judge_apart(subject.ground(&facts, read.parents.len() > 1));
+        Ok(findings.into_iter().map(|finding| of_commit(finding, commit)).collect())
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is one thing that the record says")]
@@ -131,8 +177,8 @@ impl Governor {
         let outcome = if passes(&findings) { "pass" } else { "refuse" };
         for (key, value) in [
             ("outcome", outcome.to_owned()),
-            ("remote", recorded(remote)),
-            ("url", recorded(url)),
+            ("remote", shown_remote(remote)),
+            ("url", shown_remote(url)),
             ("refs", refs.join(" ")),
             ("commits", judged.to_string()),
         ] {
@@ -140,6 +186,41 @@ impl Governor {
         }
         self.ledger.append_later(draft);
     }
+}
+
+/// What the rules are told of a push as a whole. What costs a look at the history
+/// is asked about protected branches alone.
+fn push_facts(
+    subject: &Subject,
+    objects: &dyn Objects,
+    url: &str,
+    lines: &[RefLine],
+) -> Result<PushFacts, Error> {
+    let mut push = PushFacts { url: url.to_owned(), refs: Vec::new() };
+    if !subject.policy.wants_push() || !subject.facts.registered {
+        return Ok(push);
+    }
+    let settings = &subject.policy.settings;
+    for line in lines {
+        let branch = line.remote_ref.strip_prefix("refs/heads/");
+        let is_protected = branch.is_some_and(|branch| settings.branch.protects(&subject.facts, branch));
+        if !is_protected {
+            continue;
+        }
+        let kind = match (&line.local_id, &line.remote_id) {
+            (None, _) => RefUpdateKind::Deleted,
+            (Some(_), None) => RefUpdateKind::Created,
+            (Some(local), Some(remote)) if objects.leads_to(local, remote)? => RefUpdateKind::Moved,
+            (Some(_), Some(_)) => RefUpdateKind::Forced,
+        };
+        let wants_tag = settings.stage.tagged.contains(&subject.facts.stage);
+        let tagged = match line.local_id.as_ref().filter(|_| wants_tag) {
+            Some(local) => Some(objects.is_tagged(local)?),
+            None => None,
+        };
+        push.refs.push(RefUpdate { name: line.remote_ref.clone(), kind, tagged });
+    }
+    Ok(push)
 }
 
 /// What the other side has of the history that a push goes on with; `None`:
@@ -182,74 +263,7 @@ fn too_long(judged: usize, patience: Duration) -> Error {
     )
 }
 
-/// What the ledger keeps of a remote's URL, or of the name or path that stands in
-/// its place: transport, host and path. A ledger is for ever, and forges take
-/// tokens in every other part of a URL.
-fn recorded(remote: &str) -> String {
-    // `HELPER::ADDRESS`, gitremote-helpers(7).
-    if let Some((helper, address)) = remote.split_once("::")
-        && !helper.is_empty()
-        && helper.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
-    {
-        // ext's address is a command line, in which anything may stand.
-        let address = if helper == "ext" { String::new() } else { recorded(address) };
-        return format!("{helper}::{address}");
-    }
-    if let Some((before, rest)) = remote.split_once("://") {
-        let scheme = before.rsplit(|c: char| !c.is_ascii_alphanumeric() && !"+-.".contains(c)).next();
-        let scheme = scheme.unwrap_or_default();
-        let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
-        let host = host(authority);
-        // With a user name or a host that is none, nobody knows where what ends.
-        let path = if host.is_some() { path_alone(path) } else { "" };
-        return format!("{scheme}://{}{path}", host.unwrap_or_default());
-    }
-    // A path, unless there is a colon before the first slash: `user@host:path`.
-    match remote.split_once(':') {
-        Some((before, path)) if !before.contains('/') => {
-            // `user:token@host:path` is none of git's, and yet people write it.
-            let (host_name, path) = match path.split_once('@') {
-                Some((_, more)) if before.contains('@') || more.contains(':') => {
-                    more.split_once(':').unwrap_or((more, ""))
-                }
-                _ => (before, path),
-            };
-            host(host_name).map_or_else(String::new, |host| format!("{host}:{}", path_alone(path)))
-        }
-        _ => path_alone(remote).to_owned(),
-    }
-}
-
-/// Host and port of a URL's authority; `None` if it is anything else.
-fn host(authority: &str) -> Option<&str> {
-    let has_user = authority.contains('@');
-    if has_user && authority.contains(['?', '#']) {
-        return None;
-    }
-    let authority = authority.split(['?', '#']).next()?;
-    let host = authority.rsplit('@').next()?;
-    let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') => (name, port),
-        _ => (host, ""),
-    };
-    let is_name = |c: char| c.is_alphanumeric() || "-._~".contains(c);
-    let is_address = name.starts_with('[')
-        && name.ends_with(']')
-        && name[1..name.len() - 1].chars().all(|c| c.is_ascii_hexdigit() || ":.%".contains(c));
-    (port.chars().all(|c| c.is_ascii_digit()) && (is_address || name.chars().all(is_name))).then_some(host)
-}
-
-/// A path without query and fragment, and without a URL within it.
-fn path_alone(path: &str) -> &str {
-    let path = path.split(['?', '#']).next().unwrap_or_default();
-    match path.find("://") {
-        Some(inner) => &path[..path[..inner].rfind('/').unwrap_or(0)],
-        None => path,
-    }
-}
-
-/// `LOCAL-REF SP LOCAL-ID SP REMOTE-REF SP REMOTE-ID LF`; deletions have nothing
-/// to judge.
+/// `LOCAL-REF SP LOCAL-ID SP REMOTE-REF SP REMOTE-ID LF`.
 fn parse_lines(stdin: &[u8]) -> Result<Vec<RefLine>, Error> {
     let mut lines = Vec::new();
     for line in stdin.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -265,9 +279,8 @@ fn parse_lines(stdin: &[u8]) -> Result<Vec<RefLine>, Error> {
             return Err(Error::bad_request("stdin", "not what git writes to pre-push"));
         }
         let known = |id: &str| (!id.bytes().all(|digit| digit == b'0')).then(|| id.to_owned());
-        if let Some(local_id) = known(local_id) {
-            lines.push(RefLine { local_id, remote_ref: remote_ref.to_owned(), remote_id: known(remote_id) });
-        }
+        let (local_id, remote_id) = (known(local_id), known(remote_id));
+        lines.push(RefLine { local_id, remote_ref: remote_ref.to_owned(), remote_id });
     }
     Ok(lines)
 }
@@ -277,49 +290,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_recorded_url_is_where_and_never_by_whose_leave() {
-        for (url, wanted) in [
-            ("origin", "origin"),
-            ("/srv/git/a@b.git", "/srv/git/a@b.git"),
-            ("../up:stream", "../up:stream"),
-            ("https://example.org/a/b.git", "https://example.org/a/b.git"),
-            ("https://TOK@example.org:8443/a", "https://example.org:8443/a"),
-            ("https://u:TOK@[::1]:80/a", "https://[::1]:80/a"),
-            ("https://u:TO@K@h/a", "https://h/a"),
-            ("https://h/x?private_token=TOK", "https://h/x"),
-            ("https://h?private_token=TOK/x", "https://h/x"),
-            ("https://h?x=TOK@y/x", "https://"),
-            ("https://h/x#TOK", "https://h/x"),
-            ("https://TOK#K@h/x", "https://"),
-            ("https://u:TO/K@h/x", "https://"),
-            ("https://h/https://TOK@other/x", "https://h"),
-            ("ssh://git@h:22/x", "ssh://h:22/x"),
-            ("file:///srv/x.git", "file:///srv/x.git"),
-            ("git@h:a/b.git", "h:a/b.git"),
-            ("u:TOK@h:a/b.git", "h:a/b.git"),
-            ("h:a/b.git?token=TOK", "h:a/b.git"),
-            ("codecommit::https://TOK@h/x", "codecommit::https://h/x"),
-            ("codecommit::eu-west-1://TOK@repo", "codecommit::eu-west-1://repo"),
-            ("gcrypt::ssh://TOK@h/x", "gcrypt::ssh://h/x"),
-            ("ext::sh -c 'curl https://TOK@h/x' TOK", "ext::"),
-            ("x https://TOK@h/x?TOK", "https://h/x"),
-            ("", ""),
-        ] {
-            assert_eq!(recorded(url), wanted, "{url}");
-            assert!(!recorded(url).contains("TO"), "{url}");
-        }
-    }
-
-    #[test]
-    fn ref_lines_are_read_and_deletions_left_out() {
+    fn ref_lines_are_read_and_deletions_known() {
         let (one, two, none) = ("1".repeat(40), "2".repeat(40), "0".repeat(40));
         let stdin = format!(
             "refs/heads/main {one} refs/heads/main {two}\n(delete) {none} refs/heads/old {two}\nHEAD@{{1 day ago}} {one} refs/heads/new {none}\n"
         );
         let lines = parse_lines(stdin.as_bytes()).unwrap();
-        assert_eq!(lines.len(), 2);
+        assert_eq!(lines.len(), 3);
         assert_eq!(lines[0].remote_id.as_deref(), Some(two.as_str()));
-        assert_eq!((lines[1].remote_ref.as_str(), &lines[1].remote_id), ("refs/heads/new", &None));
+        assert_eq!((lines[1].remote_ref.as_str(), &lines[1].local_id), ("refs/heads/old", &None));
+        assert_eq!((lines[2].remote_ref.as_str(), &lines[2].remote_id), ("refs/heads/new", &None));
         assert!(parse_lines(b"nonsense\n").is_err());
         assert!(parse_lines(b"").unwrap().is_empty());
     }

@@ -54,6 +54,8 @@ event_kinds! {
     HooksInstalled = "hooks-installed",
     /// Hooks were taken away.
     HooksUninstalled = "hooks-uninstalled",
+    /// Hooks were put back that somebody else had changed or taken away.
+    HooksHealed = "hooks-healed",
     /// A commit or merge was judged before it was made.
     Verdict = "verdict",
     /// A push was judged.
@@ -74,6 +76,13 @@ event_kinds! {
     DatabaseSynced = "database-synced",
     /// What no snapshot needs was removed from the store.
     StorePruned = "store-pruned",
+    /// What the registry says of a repository was changed.
+    RepoChanged = "repo-changed",
+    /// A repository was found at another path, and its registered one had
+    /// vanished.
+    RepoMoved = "repo-moved",
+    /// The predecessor's registry was taken over.
+    RegistryImported = "registry-imported",
 }
 
 impl EventKind {

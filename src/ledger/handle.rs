@@ -17,6 +17,7 @@ use super::{
     readers::Readers,
     schema,
     snapshots::{self, Of},
+    steps,
     store::{self, Entry, Tail},
     writer,
 };
@@ -140,6 +141,24 @@ impl Ledger {
             Some(passed) => Ok(Some(passed)),
             None => shared.readers.with(|reader| store::verdict(reader, repo_id, base_tree, tree, policy)),
         }
+    }
+
+    /// Whether a tree passed by steps: each against the tree before it, the first
+    /// one against `base_tree`, all by this policy. What a step brought was judged
+    /// with it. Few steps are looked at; false may mean that there were more.
+    pub fn passed_by_steps(
+        &self,
+        repo_id: &str,
+        base_tree: &str,
+        tree: &str,
+        policy: &str,
+    ) -> Result<bool, LedgerError> {
+        let shared = self.shared();
+        let pending = shared.queue.pending(|pending| pending.verdicts_of(repo_id, policy));
+        shared.readers.with(|reader| {
+            let before = |tree: &str| store::passed_against(reader, repo_id, tree, policy, &pending);
+            steps::lead(base_tree, tree, before)
+        })
     }
 
     /// How a commit stands with the rules; `None` if nothing is known of it.

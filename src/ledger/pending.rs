@@ -24,6 +24,11 @@ impl Pending {
             Projection::Commits { ids, state } => {
                 self.commits.extend(ids.iter().map(|id| (commit_key(repo_id, id), (*state, ticket))));
             }
+            Projection::Judged { commit, state, base_tree, tree, policy } => {
+                let key = verdict_key(repo_id, base_tree, tree, policy);
+                self.verdicts.insert(key, (state.passed(), ticket));
+                self.commits.insert(commit_key(repo_id, commit), (*state, ticket));
+            }
             Projection::Snapshot(record) => {
                 let listed = ListedSnapshot { repo_id: repo_id.to_owned(), snapshot: (**record).clone() };
                 self.snapshots.insert(record.id.clone(), (Some(listed), ticket));
@@ -39,20 +44,31 @@ impl Pending {
     pub fn remove(&mut self, repo_id: &str, projection: &Projection, ticket: u64) {
         match projection {
             Projection::Verdict { base_tree, tree, policy, .. } => {
-                let key = verdict_key(repo_id, base_tree, tree, policy);
-                if self.verdicts.get(&key).is_some_and(|(_, of)| *of == ticket) {
-                    self.verdicts.remove(&key);
-                }
+                self.remove_verdict(&verdict_key(repo_id, base_tree, tree, policy), ticket);
             }
             Projection::Commits { ids, .. } => {
-                for key in ids.iter().map(|id| commit_key(repo_id, id)) {
-                    if self.commits.get(&key).is_some_and(|(_, of)| *of == ticket) {
-                        self.commits.remove(&key);
-                    }
+                for id in ids {
+                    self.remove_commit(&commit_key(repo_id, id), ticket);
                 }
+            }
+            Projection::Judged { commit, base_tree, tree, policy, .. } => {
+                self.remove_verdict(&verdict_key(repo_id, base_tree, tree, policy), ticket);
+                self.remove_commit(&commit_key(repo_id, commit), ticket);
             }
             Projection::Snapshot(record) => self.remove_snapshot(&record.id, ticket),
             Projection::Forgotten { ids } => ids.iter().for_each(|id| self.remove_snapshot(id, ticket)),
+        }
+    }
+
+    fn remove_verdict(&mut self, key: &[String; 4], ticket: u64) {
+        if self.verdicts.get(key).is_some_and(|(_, of)| *of == ticket) {
+            self.verdicts.remove(key);
+        }
+    }
+
+    fn remove_commit(&mut self, key: &[String; 2], ticket: u64) {
+        if self.commits.get(key).is_some_and(|(_, of)| *of == ticket) {
+            self.commits.remove(key);
         }
     }
 
@@ -72,6 +88,16 @@ impl Pending {
             return None;
         }
         self.verdicts.get(&verdict_key(repo_id, base_tree, tree, policy)).map(|(passed, _)| *passed)
+    }
+
+    /// Verdicts of a repository by this policy: base tree, tree, and whether it
+    /// passed.
+    pub fn verdicts_of(&self, repo_id: &str, policy: &str) -> Vec<(String, String, bool)> {
+        self.verdicts
+            .iter()
+            .filter(|([of, _, _, by], _)| of == repo_id && by == policy)
+            .map(|([_, base_tree, tree, _], (passed, _))| (base_tree.clone(), tree.clone(), *passed))
+            .collect()
     }
 
     pub fn commit(&self, repo_id: &str, commit_id: &str) -> Option<CommitState> {

@@ -28,6 +28,11 @@ impl CommitState {
         }
     }
 
+    /// Whether the commit passed, at whatever time.
+    pub const fn passed(self) -> bool {
+        !matches!(self, Self::Unvalidated)
+    }
+
     /// The state of this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|state| state.as_str() == name)
@@ -56,6 +61,20 @@ pub enum Projection {
         /// How they stand.
         state: CommitState,
     },
+    /// A commit was judged after it was made: how it stands, which is the verdict
+    /// on its tree, too.
+    Judged {
+        /// The commit, in hexadecimal.
+        commit: String,
+        /// How it stands.
+        state: CommitState,
+        /// The tree it was judged against, in hexadecimal.
+        base_tree: String,
+        /// Its tree, in hexadecimal.
+        tree: String,
+        /// Digest of the policy it was judged by.
+        policy: String,
+    },
     /// A snapshot was taken, of the event's repository or, where it has none, of
     /// the ledger.
     Snapshot(Box<SnapshotRecord>),
@@ -73,7 +92,8 @@ impl Projection {
     /// The attributes that this projection is derived from:
     /// `projection=verdict`, `base_tree`, `tree`, `policy`, `outcome`
     /// (`pass`, `refuse`), or `projection=commit`, `commit` (ids with a space
-    /// between them), `state`, or `projection=snapshot`, `snapshot`, `repo_name`,
+    /// between them), `state`, or `projection=judged`, `commit` (one id),
+    /// `state`, `base_tree`, `tree`, `policy`, or `projection=snapshot`, `snapshot`, `repo_name`,
     /// `time` (RFC 3339), `trigger`, `status`, `files`, `bytes`, `added` and, where
     /// there are any, `branch`, `head`, `seq`, or `projection=forgotten`,
     /// `snapshots` (ids with a space between them).
@@ -91,6 +111,14 @@ impl Projection {
                 ("commit", ids.join(" ").into()),
                 ("state", state.as_str().into()),
             ],
+            Self::Judged { commit, state, base_tree, tree, policy } => vec![
+                (Self::KEY, "judged".into()),
+                ("commit", commit.into()),
+                ("state", state.as_str().into()),
+                ("base_tree", base_tree.into()),
+                ("tree", tree.into()),
+                ("policy", policy.into()),
+            ],
             Self::Snapshot(record) => {
                 let mut attributes = record.attributes();
                 attributes.push((Self::KEY, "snapshot".into()));
@@ -104,7 +132,7 @@ impl Projection {
 
     /// Whether it makes sense only about a repository.
     pub(super) const fn needs_repo(&self) -> bool {
-        matches!(self, Self::Verdict { .. } | Self::Commits { .. })
+        matches!(self, Self::Verdict { .. } | Self::Commits { .. } | Self::Judged { .. })
     }
 
     /// What an event with these attributes projects; the error says which
@@ -129,6 +157,13 @@ impl Projection {
                 tree: wanted("tree")?,
                 policy: wanted("policy")?,
                 passed: passed(&wanted("outcome")?).ok_or("have an unknown \"outcome\"")?,
+            })),
+            "judged" => Ok(Some(Self::Judged {
+                commit: wanted("commit")?,
+                state: CommitState::parse(&wanted("state")?).ok_or("have an unknown \"state\"")?,
+                base_tree: wanted("base_tree")?,
+                tree: wanted("tree")?,
+                policy: wanted("policy")?,
             })),
             "commit" => Ok(Some(Self::Commits {
                 ids: wanted("commit")?.split(' ').map(str::to_owned).collect(),
@@ -163,23 +198,30 @@ impl Projection {
 
     /// Puts it into its table. `repo_id` is empty where there is none.
     pub(super) fn apply(&self, connection: &Connection, repo_id: &str, seq: u64) -> rusqlite::Result<()> {
-        match self {
-            Self::Verdict { base_tree, tree, policy, passed } => connection
+        let verdict = |base_tree: &str, tree: &str, policy: &str, passed: bool| {
+            connection
                 .prepare_cached(
                     "INSERT INTO verdicts (repo_id, base_tree, tree, policy, outcome, seq)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                      ON CONFLICT DO UPDATE SET outcome = excluded.outcome, seq = excluded.seq",
                 )?
-                .execute((repo_id, base_tree, tree, policy, outcome(*passed), stored_seq(seq)))
-                .map(drop),
-            Self::Commits { ids, state } => {
-                let mut insert = connection.prepare_cached(
-                    "INSERT INTO commits (repo_id, commit_id, state, seq) VALUES (?1, ?2, ?3, ?4)
-                     ON CONFLICT DO UPDATE SET state = excluded.state, seq = excluded.seq",
-                )?;
-                ids.iter().try_for_each(|id| {
-                    insert.execute((repo_id, id, state.as_str(), stored_seq(seq))).map(drop)
-                })
+                .execute((repo_id, base_tree, tree, policy, outcome(passed), stored_seq(seq)))
+                .map(drop)
+        };
+        let commits = |ids: &[String], state: CommitState| {
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO commits (repo_id, commit_id, state, seq) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET state = excluded.state, seq = excluded.seq",
+            )?;
+            ids.iter()
+                .try_for_each(|id| insert.execute((repo_id, id, state.as_str(), stored_seq(seq))).map(drop))
+        };
+        match self {
+            Self::Verdict { base_tree, tree, policy, passed } => verdict(base_tree, tree, policy, *passed),
+            Self::Commits { ids, state } => commits(ids, *state),
+            Self::Judged { commit, state, base_tree, tree, policy } => {
+                verdict(base_tree, tree, policy, state.passed())?;
+                commits(std::slice::from_ref(commit), *state)
             }
             Self::Snapshot(record) => record.apply(connection, repo_id, seq),
             Self::Forgotten { ids } => snapshots::forget(connection, ids),

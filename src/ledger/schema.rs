@@ -11,7 +11,8 @@ use super::{LedgerError, error::DuringContext};
 use crate::fs::IoContext;
 
 /// What brings the schema from version n to n + 1.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("schema/001.sql"), include_str!("schema/002.sql")];
+pub(super) const MIGRATIONS: &[&str] =
+    &[include_str!("schema/001.sql"), include_str!("schema/002.sql"), include_str!("schema/003.sql")];
 
 /// "kpmo": what says that a SQLite file is a ledger.
 const APPLICATION_ID: i32 = 0x6b70_6d6f;

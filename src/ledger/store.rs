@@ -239,6 +239,32 @@ pub(super) fn verdict(
         .optional()
 }
 
+/// The trees that a tree passed against, once these verdicts (base tree, tree,
+/// whether it passed) are taken into account that are not written yet.
+pub(super) fn passed_against(
+    connection: &Connection,
+    repo_id: &str,
+    tree: &str,
+    policy: &str,
+    pending: &[(String, String, bool)],
+) -> rusqlite::Result<BTreeSet<String>> {
+    let mut bases: BTreeSet<String> = connection
+        .prepare_cached(
+            "SELECT base_tree FROM verdicts
+             WHERE repo_id = ?1 AND tree = ?2 AND policy = ?3 AND outcome = 'pass' LIMIT 100",
+        )?
+        .query_map([repo_id, tree, policy], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for (base_tree, _, passed) in pending.iter().filter(|(_, of, _)| of == tree) {
+        if *passed {
+            bases.insert(base_tree.clone());
+        } else {
+            bases.remove(base_tree);
+        }
+    }
+    Ok(bases)
+}
+
 /// How a commit stands; `None`: nothing is known of it.
 pub(super) fn commit_state(
     connection: &Connection,

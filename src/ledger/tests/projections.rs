@@ -56,6 +56,11 @@ fn any_draft() -> impl Strategy<Value = (bool, EventDraft)> {
         }),
         (proptest::collection::vec(name, 1..3), proptest::sample::select(CommitState::ALL))
             .prop_map(|(ids, state)| Projection::Commits { ids, state }),
+        (name, proptest::sample::select(CommitState::ALL), name, name, name).prop_map(
+            |(commit, state, base_tree, tree, policy)| {
+                Projection::Judged { commit, state, base_tree, tree, policy }
+            }
+        ),
         any_snapshot().prop_map(|record| Projection::Snapshot(Box::new(record))),
         proptest::collection::vec("[0-9a-f]{2}", 1..4).prop_map(|ids| Projection::Forgotten { ids }),
     ]);
@@ -107,6 +112,10 @@ proptest! {
                 last.insert((repo, base_tree, tree, policy), *passed);
             }
             match &draft.projection {
+                Some(Projection::Judged { state, base_tree, tree, policy, .. }) => {
+                    let repo = draft.repo_id.clone().unwrap();
+                    last.insert((repo, base_tree, tree, policy), *state != CommitState::Unvalidated);
+                }
                 Some(Projection::Snapshot(record)) => {
                     listed.insert(record.id.clone(), (draft.repo_id.clone().unwrap(), (**record).clone()));
                 }
@@ -208,4 +217,51 @@ fn attributes_alone_project_too() {
     fixture.ledger.append(event).unwrap();
     assert_eq!(fixture.ledger.verdict("repo", "base", "a", "policy").unwrap(), Some(true));
     assert_eq!(fixture.verified().problems, []);
+}
+
+/// A verdict on a tree against the one before it.
+fn step(base_tree: &str, tree: &str, passed: bool) -> EventDraft {
+    let (base_tree, tree) = (base_tree.to_owned(), tree.to_owned());
+    let projection = Projection::Verdict { base_tree, tree, policy: "policy".to_owned(), passed };
+    EventDraft { projection: Some(projection), ..draft(EventKind::Verdict, "repo") }
+}
+
+#[test]
+fn verdicts_add_up_written_or_not() {
+    for is_written in [false, true] {
+        let fixture = Fixture::new();
+        let ledger = &fixture.ledger;
+        ledger.append(step("a", "b", true)).unwrap();
+        let blocked = (!is_written).then(|| ledger.hold_writer());
+        for draft in [step("b", "c", true), step("b", "bad", true), step("c", "d", false)] {
+            ledger.append_later(draft);
+        }
+        // The latest word on a tree holds.
+        ledger.append_later(step("b", "bad", false));
+        ledger.append_later(EventDraft {
+            projection: Some(Projection::Judged {
+                commit: "1".to_owned(),
+                state: CommitState::Late,
+                base_tree: "c".to_owned(),
+                tree: "e".to_owned(),
+                policy: "policy".to_owned(),
+            }),
+            ..draft(EventKind::LateVerdict, "repo")
+        });
+        if is_written {
+            ledger.flush().unwrap();
+        }
+        let passed = |repo: &str, base: &str, tree: &str, policy: &str| {
+            ledger.passed_by_steps(repo, base, tree, policy).unwrap()
+        };
+        assert!(passed("repo", "a", "b", "policy") && passed("repo", "a", "c", "policy"));
+        assert!(passed("repo", "a", "e", "policy"), "a commit's verdict is one on its tree");
+        assert!(!passed("repo", "a", "d", "policy") && !passed("repo", "a", "bad", "policy"));
+        assert!(!passed("repo", "c", "a", "policy"));
+        assert!(!passed("other", "a", "b", "policy") && !passed("repo", "a", "b", "other"));
+        assert_eq!(ledger.commit_state("repo", "1").unwrap(), Some(CommitState::Late));
+        drop(blocked);
+        ledger.flush().unwrap();
+        assert_eq!(fixture.verified().problems, []);
+    }
 }
