@@ -3,7 +3,7 @@ use tokio_stream::StreamExt;
 
 use super::{
     Context, FINDINGS, FINE, Failure,
-    args::{InstallHooks, UninstallHooks},
+    args::{HooksMode as Mode, InstallHooks, UninstallHooks},
     names,
     repo::selectors,
     show::{print, print_json, put_path},
@@ -11,8 +11,8 @@ use super::{
 use crate::{
     fs::shown_bytes,
     generated::kanban::{
-        CheckHooksRequest, HookAction, HookChange, HookEvent, HooksState, InstallHooksRequest, RepoHooks,
-        UninstallHooksRequest, repo_registry_client::RepoRegistryClient,
+        CheckHooksRequest, HookAction, HookChange, HookEvent, HooksMode, HooksState, InstallHooksRequest,
+        RepoHooks, UninstallHooksRequest, repo_registry_client::RepoRegistryClient,
     },
 };
 
@@ -28,7 +28,17 @@ pub(super) fn install(context: &Context, options: &InstallHooks) -> Result<u8, F
                 all.extend(answer?.hooks);
             }
         } else {
-            let request = InstallHooksRequest { selectors, all: options.all, dry_run: options.dry_run };
+            let mode = match options.mode {
+                None => HooksMode::Unspecified,
+                Some(Mode::Links) => HooksMode::Links,
+                Some(Mode::Config) => HooksMode::Config,
+            };
+            let request = InstallHooksRequest {
+                selectors,
+                all: options.all,
+                dry_run: options.dry_run,
+                mode: mode.into(),
+            };
             let mut answers = client.install_hooks(request).await?.into_inner();
             while let Some(answer) = answers.next().await {
                 all.extend(answer?.hooks);
@@ -83,7 +93,8 @@ fn show(context: &Context, all: &[RepoHooks]) {
             continue;
         }
         let state = names::hooks(hooks.state()).unwrap_or("unknown");
-        let mut text = format!("{}: {state}\n", hooks.repo_name);
+        let by = if hooks.mode() == HooksMode::Config { " (by the configuration)" } else { "" };
+        let mut text = format!("{}: {state}{by}\n", hooks.repo_name);
         for change in &hooks.changes {
             text.push_str(&describe(change));
         }
@@ -97,6 +108,9 @@ fn as_json(hooks: &RepoHooks) -> Map<String, Value> {
     object.insert("name".into(), json!(hooks.repo_name));
     put_path(&mut object, "hooks_dir", &hooks.hooks_dir);
     object.insert("hooks".into(), json!(names::hooks(hooks.state())));
+    let mode = hooks.mode();
+    let mode = (mode != HooksMode::Unspecified).then(|| names::plain(mode.as_str_name(), "HOOKS_MODE_"));
+    object.insert("mode".into(), json!(mode));
     let changes: Vec<Map<String, Value>> = hooks
         .changes
         .iter()

@@ -23,6 +23,11 @@ use super::{
 use crate::fs::{IoContext, PathError, Writer};
 
 const EPERM: i32 = 1;
+/// In the directory aside: hooks of kpmo's predecessor, which nothing runs.
+const ARCHIVED: &str = "archived";
+
+/// A hook that is kept: its place, and what it is.
+pub(super) type Kept = (PathBuf, Metadata);
 
 /// A hooks directory's sibling, and the way into it and back.
 pub(super) struct Aside<'a> {
@@ -52,51 +57,130 @@ impl<'a> Aside<'a> {
         make_dir(&self.dir, self.writer)
     }
 
+    /// Where a hook of the predecessor's is kept.
+    pub(super) fn archive(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.dir.join(ARCHIVED).join(name)
+    }
+
     /// Gives the hook `name` a second place, aside; the first is left as it is,
     /// for the caller to rename over. Done again after a crash, it carries on.
     /// Returns where an earlier hook that was kept under this name went.
     pub(super) fn keep(&self, name: &str, found: &Metadata) -> Result<Option<PathBuf>, InstallError> {
-        let (from, to) = (self.hooks.join(name), self.place(name));
+        self.keep_at(name, found, &self.place(name))
+    }
+
+    /// As [`Aside::keep`], for a hook that is not to run any more.
+    pub(super) fn put_in_archive(
+        &self,
+        name: &str,
+        found: &Metadata,
+    ) -> Result<Option<PathBuf>, InstallError> {
+        make_dir(&self.dir.join(ARCHIVED), self.writer)?;
+        self.keep_at(name, found, &self.archive(name))
+    }
+
+    /// Archives what is kept under `name` and was chained so far.
+    pub(super) fn archive_kept(&self, name: &str) -> Result<(), PathError> {
+        make_dir(&self.dir.join(ARCHIVED), self.writer)?;
+        let to = self.archive(name);
+        let to = if look(&to)?.is_some() { self.free_place(name, &to)? } else { to };
+        self.writer.rename(&self.place(name), &to)
+    }
+
+    fn keep_at(&self, name: &str, found: &Metadata, to: &Path) -> Result<Option<PathBuf>, InstallError> {
+        let from = self.hooks.join(name);
         let mut elder = None;
-        match look(&to)? {
-            Some(kept) if kept.is_dir() => return Err(InstallError::Directory { path: to }),
-            Some(kept) if alike((&to, &kept), (&from, found))? => return Ok(None),
+        match look(to)? {
+            Some(kept) if kept.is_dir() => return Err(InstallError::Directory { path: to.to_owned() }),
+            Some(kept) if alike((to, &kept), (&from, found))? => return Ok(None),
+            Some(_)
+                if to == self.place(name) && self.is_mirror(OsStr::new(name))
+                    || standing(to, self.program)?.is_ours() =>
+            {
+                self.writer.remove(to)?;
+            }
             Some(_) => {
-                let free = self.free_place(name)?;
-                self.writer.rename(&to, &free)?;
+                let free = self.free_place(name, to)?;
+                self.writer.rename(to, &free)?;
                 elder = Some(free);
             }
             None => {}
         }
-        match self.writer.hard_link(&from, &to) {
-            Err(error) if links_refused(&error) => self.copy(&from, found, &to, error)?,
+        match self.writer.hard_link(&from, to) {
+            Err(error) if links_refused(&error) => self.copy(&from, found, to, error)?,
             done => done?,
         }
         Ok(elder)
     }
 
-    /// Puts the hook kept under `name` back in its place, at once.
-    pub(super) fn put_back(&self, name: &str, kept: &Metadata) -> Result<(), PathError> {
-        let (from, to) = (self.place(name), self.hooks.join(name));
-        match self.writer.rename(&from, &to) {
+    /// Puts the hook `name` that is kept at `from` back in its place, at once.
+    pub(super) fn put_back(&self, name: &str, (from, kept): &Kept) -> Result<(), PathError> {
+        let to = self.hooks.join(name);
+        match self.writer.rename(from, &to) {
             Err(error) if error.kind() == ErrorKind::CrossesDevices => {
-                self.copy(&from, kept, &to, error)?;
-                self.writer.remove(&from)
+                self.copy(from, kept, &to, error)?;
+                self.writer.remove(from)
             }
             done => done,
         }
     }
 
     /// What is kept under `name`, if it is a hook (and no mirror or directory).
-    pub(super) fn kept(&self, name: &str, is_event: bool) -> Result<Option<Metadata>, PathError> {
-        let kept = look(&self.place(name))?;
-        Ok(kept.filter(|found| !found.is_dir() && (is_event || !self.is_mirror(OsStr::new(name)))))
+    pub(super) fn kept(&self, name: &str) -> Result<Option<Metadata>, PathError> {
+        let place = self.place(name);
+        let is_hook = |found: &Metadata| {
+            !found.is_dir()
+                && !self.is_mirror(OsStr::new(name))
+                && !standing(&place, self.program).is_ok_and(|standing| standing.is_ours())
+        };
+        Ok(look(&place)?.filter(is_hook))
+    }
+
+    /// What stood in the place of `name` before kpmo's hook: what is chained, or
+    /// else the predecessor's.
+    pub(super) fn kept_or_archived(&self, name: &str) -> Result<Option<Kept>, PathError> {
+        if let Some(kept) = self.kept(name)? {
+            return Ok(Some((self.place(name), kept)));
+        }
+        Ok(self.archived(name)?.map(|kept| (self.archive(name), kept)))
+    }
+
+    /// Whether any hook is kept.
+    pub(super) fn keeps_any(&self) -> Result<bool, PathError> {
+        for name in super::events::all() {
+            if self.kept_or_archived(name)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The predecessor's hook of this name.
+    pub(super) fn archived(&self, name: &str) -> Result<Option<Metadata>, PathError> {
+        Ok(look(&self.archive(name))?.filter(|found| !found.is_dir()))
+    }
+
+    /// Ends the chain before kpmo's hook of this name: what git would find next
+    /// is not to run, and stands where nothing may be touched.
+    pub(super) fn stop(&self, name: &str) -> Result<(), PathError> {
+        let place = self.place(name);
+        if fs::read_link(&place).is_ok_and(|target| target == self.program) || look(&place)?.is_some() {
+            return Ok(());
+        }
+        self.create()?;
+        self.writer.link(self.program, &place)
+    }
+
+    /// Takes back what [`Aside::stop`] did.
+    pub(super) fn unstop(&self, name: &str) -> Result<(), PathError> {
+        let place = self.place(name);
+        if standing(&place, self.program)?.is_ours() { self.writer.remove(&place) } else { Ok(()) }
     }
 
     /// Where the first of the earlier hooks of this name is, if there is one.
     pub(super) fn elder(&self, name: &str) -> Result<Option<PathBuf>, PathError> {
         let first = format!("{name}.1");
-        Ok(self.kept(&first, false)?.map(|_| self.place(first)))
+        Ok(self.kept(&first)?.map(|_| self.place(first)))
     }
 
     /// Mirrors the entries of the hooks directory that are not in `names`, and
@@ -138,38 +222,50 @@ impl<'a> Aside<'a> {
             return Ok(());
         }
         self.unmirror(|_| true)?;
-        for entry in entries(&self.dir)?.into_iter().filter(|entry| is_temporary(entry)) {
-            self.writer.remove(&self.place(entry))?;
+        let archive = self.dir.join(ARCHIVED);
+        for dir in [&archive, &self.dir] {
+            for entry in entries(dir)? {
+                let path = dir.join(&entry);
+                if is_temporary(&entry) || standing(&path, self.program)?.is_ours() {
+                    self.writer.remove(&path)?;
+                }
+            }
+        }
+        if archive.is_dir() {
+            self.writer.remove_dir_if_empty(&archive)?;
         }
         self.writer.remove_dir_if_empty(&self.dir)
     }
 
     fn unmirror(&self, gone: impl Fn(&OsStr) -> bool) -> Result<(), PathError> {
-        let is_event = |entry: &OsStr| super::EVENTS.iter().any(|name| entry == *name);
         for entry in entries(&self.dir)? {
-            if !is_event(&entry) && self.is_mirror(&entry) && gone(&entry) {
+            if self.is_mirror(&entry) && gone(&entry) {
                 self.writer.remove(&self.place(&entry))?;
             }
         }
         Ok(())
     }
 
+    /// A link of that sort under the name of an event is a hook that was one: what
+    /// stands in the place of an event is never mirrored.
     fn is_mirror(&self, entry: &OsStr) -> bool {
-        fs::read_link(self.place(entry)).is_ok_and(|target| target == self.mirror_target(entry))
+        !super::EVENTS.iter().any(|name| entry == *name)
+            && fs::read_link(self.place(entry)).is_ok_and(|target| target == self.mirror_target(entry))
     }
 
     fn mirror_target(&self, entry: &OsStr) -> PathBuf {
         Path::new("..").join(self.hooks.file_name().unwrap_or_default()).join(entry)
     }
 
-    /// `NAME.1`, `NAME.2` …: the first that is neither taken aside nor would
-    /// stand in the way of a mirror.
-    fn free_place(&self, name: &str) -> Result<PathBuf, PathError> {
+    /// `NAME.1`, `NAME.2` … beside `taken`: the first that is neither taken
+    /// itself nor would stand in the way of a mirror.
+    fn free_place(&self, name: &str, taken: &Path) -> Result<PathBuf, PathError> {
         let mut number = 1_u32;
         loop {
             let candidate = format!("{name}.{number}");
-            if look(&self.place(&candidate))?.is_none() && look(&self.hooks.join(&candidate))?.is_none() {
-                return Ok(self.place(candidate));
+            let place = taken.with_file_name(&candidate);
+            if look(&place)?.is_none() && look(&self.hooks.join(&candidate))?.is_none() {
+                return Ok(place);
             }
             number += 1;
         }
@@ -177,14 +273,21 @@ impl<'a> Aside<'a> {
 
     /// For file systems without hard links, files that may not be linked
     /// (`fs.protected_hardlinks`) and hooks on a mount of their own. Bytes, mode
-    /// and kind are kept, times are not. `refused` is returned for what can't be
-    /// copied either.
+    /// and kind are kept, and of files the time of change. `refused` is returned
+    /// for what can't be copied either.
     fn copy(&self, from: &Path, found: &Metadata, to: &Path, refused: PathError) -> Result<(), PathError> {
         if found.is_symlink() {
             self.writer.link(&fs::read_link(from).at("read the link", from)?, to)
         } else if found.is_file() {
             let bytes = fs::read(from).at("read", from)?;
-            self.writer.write(to, &bytes, found.permissions().mode() & 0o7777)
+            self.writer.write(to, &bytes, found.permissions().mode() & 0o7777)?;
+            if self.writer.is_real()
+                && let Ok(modified) = found.modified()
+            {
+                // A nicety: whoever may write the file may not always set this.
+                let _ = fs::File::open(to).and_then(|file| file.set_modified(modified));
+            }
+            Ok(())
         } else {
             Err(refused)
         }

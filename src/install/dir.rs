@@ -1,4 +1,4 @@
-//! One hooks directory: kpmo's links in it, and other hooks out of their way.
+//! One hooks directory: kpmo's hooks in it, and others' out of their way.
 
 use std::{
     ffi::OsStr,
@@ -8,10 +8,11 @@ use std::{
 };
 
 use super::{
-    EVENTS, HookAction, HookChange, InstallError,
-    aside::{Aside, alike, entries, links_refused, make_dir},
+    EVENTS, HookAction, HookChange, InstallError, ON_DEMAND,
+    aside::{Aside, Kept, alike, entries, links_refused, make_dir},
     events,
-    owner::{Standing, runnable, shim_for, standing},
+    owner::{Standing, look, runnable, shim_for, standing},
+    retired::is_retired,
 };
 use crate::fs::{PathError, Writer, shown};
 
@@ -20,6 +21,17 @@ pub(super) struct HookDir<'a> {
     pub(super) dir: PathBuf,
     pub(super) program: &'a Path,
     pub(super) writer: &'a dyn Writer,
+    /// Hooks that are to be texts; see [`super::text`].
+    pub(super) texts: &'a [&'static str],
+}
+
+/// What was found in a hook's place, and what becomes of it.
+enum Found {
+    Other(Standing),
+    /// Somebody's hook, to be chained; where an earlier one went.
+    Chained(Option<PathBuf>),
+    /// The predecessor's, to be archived.
+    Retired,
 }
 
 impl HookDir<'_> {
@@ -28,28 +40,42 @@ impl HookDir<'_> {
     /// place, then their surroundings, and only then are they renamed over.
     pub(super) fn install(&self, names: &[&'static str]) -> Result<Vec<HookChange>, InstallError> {
         let aside = self.aside();
-        let found = self.survey(names)?;
+        let survey = self.survey(names)?;
         make_dir(&self.dir, self.writer)?;
+        let withdrawn = self.withdraw(names)?;
 
-        let foreign = |standing: &Standing| matches!(standing, Standing::Foreign(_));
-        let keeps = found.iter().any(|(_, standing)| foreign(standing));
+        let keeps = survey.iter().any(|(_, standing)| matches!(standing, Standing::Foreign(_)));
         if keeps {
             aside.create()?;
         }
-        let mut elders = Vec::new();
-        for (name, standing) in &found {
-            elders.push(match standing {
-                Standing::Foreign(metadata) => aside.keep(name, metadata)?,
-                _ => None,
-            });
+        let mut found = Vec::new();
+        for (name, standing) in survey {
+            let found_there = match standing {
+                Standing::Foreign(meta) if is_retired(&self.dir.join(name), &meta) => {
+                    aside.put_in_archive(name, &meta)?;
+                    Found::Retired
+                }
+                Standing::Foreign(meta) => Found::Chained(aside.keep(name, &meta)?),
+                other => Found::Other(other),
+            };
+            found.push((name, found_there));
         }
         if keeps || aside.exists() {
             aside.mirror(names)?;
         }
         let mut changes = Vec::new();
-        for ((name, standing), elder) in found.into_iter().zip(elders) {
-            changes.push(self.put(name, standing, elder)?);
+        for (name, found) in found {
+            let mut change = self.put(name, found)?;
+            if let Some(kept) = aside.kept(name)?
+                && is_retired(&aside.place(name), &kept)
+            {
+                aside.archive_kept(name)?;
+                change.action = HookAction::Archived;
+                change.detail = archived_detail(&aside.archive(name));
+            }
+            changes.push(change);
         }
+        changes.extend(withdrawn);
         self.sweep(|entry| entry.as_bytes().contains(&b'.'))?;
         Ok(changes)
     }
@@ -70,9 +96,10 @@ impl HookDir<'_> {
                     Standing::Directory => (HookAction::Foreign, "a directory stands there".into()),
                     Standing::Works => (
                         HookAction::Unchanged,
-                        match aside.kept(name, true)? {
-                            Some(_) => format!("{} runs first", shown(&aside.place(name))),
-                            None => String::new(),
+                        match (aside.kept(name)?, aside.archived(name)?) {
+                            (Some(_), _) => format!("{} runs first", shown(&aside.place(name))),
+                            (None, Some(_)) => archived_detail(&aside.archive(name)),
+                            (None, None) => String::new(),
                         },
                     ),
                 };
@@ -81,28 +108,43 @@ impl HookDir<'_> {
             .collect()
     }
 
+    /// Whether anything here is kpmo's, or was put aside by it.
+    pub(super) fn has_traces(&self) -> Result<bool, PathError> {
+        for name in events::all() {
+            if standing(&self.dir.join(name), self.program)?.is_ours() {
+                return Ok(true);
+            }
+        }
+        let aside = self.aside();
+        for name in EVENTS.into_iter().chain(ON_DEMAND) {
+            if aside.kept_or_archived(name)?.is_some() {
+                return Ok(true);
+            }
+        }
+        for entry in entries(&self.dir)?.into_iter().filter(|entry| entry.as_bytes().contains(&b'.')) {
+            if standing(&self.dir.join(entry), self.program)?.is_ours() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Takes kpmo's hooks away and puts back what is kept. Reports each of
     /// [`EVENTS`], and other hooks where there was something to do.
     pub(super) fn uninstall(&self) -> Result<Vec<HookChange>, InstallError> {
         let aside = self.aside();
         let mut changes = Vec::new();
         for name in events::all() {
-            let is_event = EVENTS.contains(&name);
-            let path = self.dir.join(name);
-            let standing = standing(&path, self.program)?;
-            let kept = aside.kept(name, is_event)?;
-            if !is_event && kept.is_none() && !standing.is_ours() {
-                continue;
+            if let Some(change) = self.take_away(&aside, name)? {
+                changes.push(change);
             }
-            let (action, detail) = self.take_away(&aside, name, standing, kept)?;
-            changes.push(HookChange { event: name, path, action, detail });
         }
         self.sweep(|entry| !events::all().any(|name| entry == name))?;
         aside.clear()?;
         Ok(changes)
     }
 
-    fn aside(&self) -> Aside<'_> {
+    pub(super) fn aside(&self) -> Aside<'_> {
         Aside::of(&self.dir, self.program, self.writer)
     }
 
@@ -121,23 +163,25 @@ impl HookDir<'_> {
             .collect()
     }
 
-    fn put(
-        &self,
-        name: &'static str,
-        standing: Standing,
-        elder: Option<PathBuf>,
-    ) -> Result<HookChange, InstallError> {
+    fn put(&self, name: &'static str, found: Found) -> Result<HookChange, InstallError> {
         let aside = self.aside();
         let path = self.dir.join(name);
+        let as_text = self.texts.contains(&name);
         let kept_at = shown(&aside.place(name));
-        let (action, detail) = match standing {
-            Standing::Works | Standing::Directory => (HookAction::Unchanged, String::new()),
-            Standing::Broken(why) => (HookAction::Healed, why),
-            Standing::Nothing if aside.kept(name, true)?.is_some() => {
+        let (action, detail) = match found {
+            Found::Other(Standing::Works) if as_text && path.is_symlink() => {
+                (HookAction::Healed, "it is a script now, which prek can read".to_owned())
+            }
+            Found::Other(Standing::Works | Standing::Directory | Standing::Foreign(_)) => {
+                (HookAction::Unchanged, String::new())
+            }
+            Found::Other(Standing::Broken(why)) => (HookAction::Healed, why),
+            Found::Other(Standing::Nothing) if aside.kept(name)?.is_some() => {
                 (HookAction::Healed, format!("it had been taken away; {kept_at} runs first"))
             }
-            Standing::Nothing => (HookAction::Installed, String::new()),
-            Standing::Foreign(_) => {
+            Found::Other(Standing::Nothing) => (HookAction::Installed, String::new()),
+            Found::Retired => (HookAction::Archived, archived_detail(&aside.archive(name))),
+            Found::Chained(elder) => {
                 let replaced = elder.map_or_else(String::new, |elder| {
                     format!("; an earlier one, which it had replaced, is kept as {}", shown(&elder))
                 });
@@ -151,29 +195,63 @@ impl HookDir<'_> {
             }
         };
         if action != HookAction::Unchanged {
-            match self.writer.link(self.program, &path) {
-                Err(error) if links_refused(&error) => {
-                    self.writer.write(&path, &shim_for(self.program), 0o755)?;
+            let write_shim = || self.writer.write(&path, &shim_for(self.program), 0o755);
+            if as_text {
+                write_shim()?;
+            } else {
+                match self.writer.link(self.program, &path) {
+                    Err(error) if links_refused(&error) => write_shim()?,
+                    done => done?,
                 }
-                done => done?,
             }
         }
         Ok(HookChange { event: name, path, action, detail })
     }
 
-    fn take_away(
+    /// Takes away kpmo's hooks of events that are not wanted any more.
+    fn withdraw(&self, names: &[&'static str]) -> Result<Vec<HookChange>, InstallError> {
+        let aside = self.aside();
+        let mut changes = Vec::new();
+        for name in ON_DEMAND.into_iter().filter(|name| !names.contains(name)) {
+            if standing(&self.dir.join(name), self.program)?.is_ours() {
+                changes.extend(self.take_away(&aside, name)?);
+            }
+        }
+        if !changes.is_empty() && !aside.keeps_any()? {
+            aside.clear()?;
+        }
+        Ok(changes)
+    }
+
+    /// One hook; `None` where it is none of [`EVENTS`] and there is nothing to do.
+    fn take_away(&self, aside: &Aside<'_>, name: &'static str) -> Result<Option<HookChange>, InstallError> {
+        let path = self.dir.join(name);
+        let standing = standing(&path, self.program)?;
+        let always = EVENTS.contains(&name);
+        let kept = aside.kept_or_archived(name)?;
+        if !always && kept.is_none() && !standing.is_ours() {
+            return Ok(None);
+        }
+        let (action, detail) = self.restore(aside, name, standing, kept)?;
+        Ok(Some(HookChange { event: name, path, action, detail }))
+    }
+
+    fn restore(
         &self,
         aside: &Aside<'_>,
         name: &'static str,
         standing: Standing,
-        kept: Option<Metadata>,
+        kept: Option<Kept>,
     ) -> Result<(HookAction, String), InstallError> {
         let path = self.dir.join(name);
-        let place = aside.place(name);
         Ok(match (standing, kept) {
             (Standing::Works | Standing::Broken(_) | Standing::Nothing, Some(kept)) => {
                 aside.put_back(name, &kept)?;
-                let detail = match aside.elder(name)? {
+                let archived = match aside.archived(name)? {
+                    Some(_) if kept.0 != aside.archive(name) => Some(aside.archive(name)),
+                    _ => None,
+                };
+                let detail = match aside.elder(name)?.or(archived) {
                     Some(elder) => format!("earlier hooks, which it had replaced, stay in {}", shown(&elder)),
                     None => String::new(),
                 };
@@ -185,11 +263,11 @@ impl HookDir<'_> {
             }
             (Standing::Nothing, None) => (HookAction::Missing, String::new()),
             // An installation was cut short: both places hold the same hook.
-            (Standing::Foreign(found), Some(kept)) if alike((&path, &found), (&place, &kept))? => {
+            (Standing::Foreign(found), Some((place, kept))) if alike((&path, &found), (&place, &kept))? => {
                 self.writer.remove(&place)?;
                 (HookAction::Foreign, String::new())
             }
-            (Standing::Foreign(_) | Standing::Directory, Some(_)) => (
+            (Standing::Foreign(_) | Standing::Directory, Some((place, _))) => (
                 HookAction::Foreign,
                 format!(
                     "it came after kpmo's and is left; the hook from before kpmo stays in {}",
@@ -222,4 +300,16 @@ impl HookDir<'_> {
         }
         Ok(())
     }
+}
+
+fn archived_detail(place: &Path) -> String {
+    format!(
+        "the hook of kpmo's predecessor is archived as {} and not run: kpmo does what it did",
+        shown(place)
+    )
+}
+
+/// Whether the hook at `path` is somebody's, and the predecessor's.
+pub(super) fn stands_retired(path: &Path) -> Result<bool, PathError> {
+    Ok(look(path)?.is_some_and(|found: Metadata| is_retired(path, &found)))
 }

@@ -27,8 +27,8 @@ pub enum InstallError {
     },
     /// The system does not let this user write there.
     #[error(
-        "{source}; kpmo needs to write there: make {} writable for this user (`chmod u+w`, or `chown` if it \
-         belongs to somebody else) and try again",
+        "{source}; kpmo needs to write there: make {} writable for this user (`chmod u+w`, `chown` if it \
+         belongs to somebody else, `chattr -i` if it is immutable) and try again",
         shown(path)
     )]
     NotWritable {
@@ -43,8 +43,17 @@ pub enum InstallError {
         /// What failed.
         source: PathError,
     },
-    /// The repository's own `core.hooksPath` could not be changed.
-    #[error("core.hooksPath of this repository could not be changed: {source}")]
+    /// This git has no hooks in its configuration.
+    #[error(
+        "git {version} runs no hooks by its configuration, which 2.54 and later do: install with \
+         `--mode links`, or put a newer git on the governor's PATH"
+    )]
+    OldGit {
+        /// Its version.
+        version: String,
+    },
+    /// The repository's own configuration could not be changed.
+    #[error("the configuration of this repository could not be changed: {source}")]
     Setting {
         /// What git said.
         source: Box<dyn Error + Send + Sync>,

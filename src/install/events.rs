@@ -1,6 +1,6 @@
-/// The hooks that kpmo puts in place, by git's names. `hooks/events.md` says
-/// what each is for.
-pub const EVENTS: [&str; 8] = [
+/// The hooks that kpmo puts in place everywhere, by git's names.
+/// `hooks/events.md` says what each is for.
+pub const EVENTS: [&str; 9] = [
     "pre-commit",
     "pre-merge-commit",
     "pre-push",
@@ -8,20 +8,18 @@ pub const EVENTS: [&str; 8] = [
     "post-checkout",
     "post-merge",
     "post-rewrite",
+    "post-applypatch",
     "pre-rebase",
 ];
 
+/// Hooks that are put in place only where a rule needs them: each costs every
+/// commit a process.
+pub const ON_DEMAND: [&str; 1] = ["commit-msg"];
+
 /// git's other client-side hooks. A `core.hooksPath` of ours hides them too, so
 /// there they get a link and are passed through. Source: githooks(5).
-pub(super) const PASSED_THROUGH: [&str; 7] = [
-    "applypatch-msg",
-    "pre-applypatch",
-    "post-applypatch",
-    "prepare-commit-msg",
-    "commit-msg",
-    "pre-auto-gc",
-    "sendemail-validate",
-];
+pub(super) const PASSED_THROUGH: [&str; 5] =
+    ["applypatch-msg", "pre-applypatch", "prepare-commit-msg", "pre-auto-gc", "sendemail-validate"];
 
 /// Hooks that are passed through only where they exist already: git takes
 /// another way, or starts a process at every turn, as soon as they do.
@@ -43,5 +41,5 @@ pub(super) const PASSED_IF_PRESENT: [&str; 12] = [
 
 /// Every hook that git finds by its name.
 pub(super) fn all() -> impl Iterator<Item = &'static str> {
-    EVENTS.into_iter().chain(PASSED_THROUGH).chain(PASSED_IF_PRESENT)
+    EVENTS.into_iter().chain(ON_DEMAND).chain(PASSED_THROUGH).chain(PASSED_IF_PRESENT)
 }

@@ -1,13 +1,16 @@
 //! git's hooks in one repository: put, check, heal, take away.
 //!
-//! In the repository's own hooks directory each of [`EVENTS`] becomes a link to
-//! the home's `bin/kpmo-hook`; a hook that stood there is kept beside it, in
+//! In the repository's own hooks directory each event becomes a link to the
+//! home's `bin/kpmo-hook`; a hook that stood there is kept beside it, in
 //! `hooks.kpmo/`, where `kpmo-hook` finds it and runs it first. Where
 //! `core.hooksPath` leads elsewhere, nothing is changed there: a directory of
-//! kpmo's own comes before it. [`uninstall`] leaves everything as it was.
+//! kpmo's own comes before it. From git 2.54 on the hooks may be entries of the
+//! repository's configuration instead ([`HooksMode::Config`]). [`uninstall`]
+//! leaves everything as it was.
 //!
 //! Each step leaves a repository in which every hook from before still runs,
-//! and [`install`] carries on from wherever it was cut short.
+//! and [`install`] carries on from wherever it was cut short. Hooks of kpmo's
+//! predecessor are the exception: they are archived and not run.
 //!
 //! Limits: one [`install`] or [`uninstall`] at a time for a repository (the
 //! governor sees to that), and a `core.hooksPath` that another scope than the
@@ -15,21 +18,24 @@
 //! before it.
 
 mod aside;
+mod configured;
 mod dir;
 mod error;
 mod events;
 mod owner;
 mod place;
 mod report;
+mod retired;
 mod shadow;
 #[cfg(test)]
 mod tests;
+mod text;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use error::InstallError;
-pub use events::EVENTS;
-pub use place::{HooksPathConfig, HooksPathSetting, HooksPlace};
+pub use events::{EVENTS, ON_DEMAND};
+pub use place::{HookEntries, HookEntry, HooksMode, HooksPathConfig, HooksPlace, Refused, RepoConfig};
 pub use report::{HookAction, HookChange, HooksState, Report};
 
 use crate::fs::{DryRun, Writer, shown};
@@ -39,31 +45,74 @@ use owner::{look, runnable};
 use place::Layout;
 use shadow::Shadow;
 
+/// What is to stand in a repository.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The home's `bin/kpmo-hook`, absolute.
+    pub program: &'a Path,
+    /// The events, by git's names: [`EVENTS`], and those of [`ON_DEMAND`] that a
+    /// rule needs.
+    pub events: &'a [&'static str],
+    /// `None`: as they are installed already, else by links.
+    pub mode: Option<HooksMode>,
+}
+
 /// Puts kpmo's hooks in place, or heals them. Doing it again changes nothing.
 ///
-/// `hook_program` is the absolute path of the home's `bin/kpmo-hook`. With a
-/// writer that does not write, the report says what would be done and `setting`
-/// is not called.
+/// With a writer that does not write, the report says what would be done and
+/// `config` is not called.
 ///
 /// # Errors
 ///
-/// [`InstallError::HookProgram`], [`InstallError::Directory`] and
-/// [`InstallError::NotADirectory`] come before anything is changed; the others
-/// can come in the middle, after which every hook from before still runs.
+/// [`InstallError::HookProgram`], [`InstallError::OldGit`],
+/// [`InstallError::Directory`] and [`InstallError::NotADirectory`] come before
+/// anything is changed; the others can come in the middle, after which every
+/// hook from before still runs.
 pub fn install(
     place: &HooksPlace,
-    hook_program: &Path,
-    setting: &dyn HooksPathSetting,
+    wanted: &Wanted<'_>,
+    config: &dyn RepoConfig,
     writer: &dyn Writer,
 ) -> Result<Report, InstallError> {
-    let usable =
-        if hook_program.is_absolute() { runnable(hook_program) } else { Err("is not an absolute path") };
-    usable.map_err(|reason| InstallError::HookProgram { path: hook_program.to_owned(), reason })?;
+    let program = wanted.program;
+    let usable = if program.is_absolute() { runnable(program) } else { Err("is not an absolute path") };
+    usable.map_err(|reason| InstallError::HookProgram { path: program.to_owned(), reason })?;
 
-    let shadow = Shadow { place, program: hook_program, setting, writer };
-    let (hooks_dir, changes) = match place.layout() {
+    let mode = wanted.mode.unwrap_or_else(|| place.mode());
+    let (hooks_dir, changes) =
+        match mode {
+            HooksMode::Links => {
+                let installed = install_links(place, wanted, config, writer)?;
+                configured::uninstall(place, wanted.events, config, writer)?;
+                installed
+            }
+            HooksMode::Config => {
+                let mut changes = configured::install(place, program, wanted.events, config, writer)?;
+                let (hooks_dir, freed) = uninstall_links(place, program, config, writer)?;
+                let restored = freed.into_iter().filter(|change| change.action == HookAction::Restored);
+                changes.extend(restored.map(|change| HookChange {
+                    detail: "git runs it by itself, after kpmo's".into(),
+                    ..change
+                }));
+                (hooks_dir, changes)
+            }
+        };
+    let state = HooksState::after(&changes[..wanted.events.len().min(changes.len())]);
+    Ok(Report { hooks_dir, mode, state, changes })
+}
+
+fn install_links(
+    place: &HooksPlace,
+    wanted: &Wanted<'_>,
+    config: &dyn RepoConfig,
+    writer: &dyn Writer,
+) -> Result<(PathBuf, Vec<HookChange>), InstallError> {
+    let program = wanted.program;
+    let texts = &*text::hooks_of_prek(place.work_tree.as_deref());
+    let shadow = Shadow { place, program, config, writer, texts };
+    Ok(match place.layout() {
         Layout::Direct => {
-            let dir = HookDir { dir: place.hooks(), program: hook_program, writer };
+            let dir = HookDir { dir: place.hooks(), program, writer, texts };
             match look(&dir.dir)? {
                 Some(found) if !found.is_dir() => return Err(InstallError::NotADirectory { path: dir.dir }),
                 Some(_) => {}
@@ -72,13 +121,12 @@ pub fn install(
                     writer.write(&place.made_hooks(), b"", 0o644)?;
                 }
             }
-            let changes = dir.install(&EVENTS)?;
+            let changes = dir.install(wanted.events)?;
             shadow.remove_files()?;
             (dir.dir, changes)
         }
-        layout => (place.shadow(), shadow.install(&layout)?),
-    };
-    Ok(Report { hooks_dir, state: HooksState::after(&changes), changes })
+        layout => (place.shadow(), shadow.install(&layout, wanted.events)?),
+    })
 }
 
 /// Says what stands in each place; changes nothing.
@@ -87,7 +135,7 @@ pub fn install(
 ///
 /// [`InstallError::Path`] or [`InstallError::NotWritable`] if the places can't be
 /// looked at.
-pub fn check(place: &HooksPlace, hook_program: &Path) -> Result<Report, InstallError> {
+pub fn check(place: &HooksPlace, wanted: &Wanted<'_>) -> Result<Report, InstallError> {
     let (hooks_dir, aside) = match place.layout() {
         Layout::Direct => (place.hooks(), String::new()),
         Layout::Shadowed => (place.shadow(), String::new()),
@@ -101,15 +149,37 @@ pub fn check(place: &HooksPlace, hook_program: &Path) -> Result<Report, InstallE
             (from.join("kpmo/hooks"), why)
         }
     };
-    let writer = DryRun::default();
-    let dir = HookDir { dir: hooks_dir, program: hook_program, writer: &writer };
-    let mut changes = dir.check(&EVENTS)?;
-    for change in changes.iter_mut().filter(|change| change.detail.is_empty()) {
-        if change.action != HookAction::Unchanged {
-            change.detail.clone_from(&aside);
+    let mode = place.mode();
+    let changes = if mode == HooksMode::Config {
+        configured::check(place, wanted.program, wanted.events)
+    } else {
+        let writer = DryRun::default();
+        let dir = HookDir { dir: hooks_dir.clone(), program: wanted.program, writer: &writer, texts: &[] };
+        let mut changes = dir.check(wanted.events)?;
+        for change in changes.iter_mut().filter(|change| change.detail.is_empty()) {
+            if change.action != HookAction::Unchanged {
+                change.detail.clone_from(&aside);
+            }
         }
-    }
-    Ok(Report { hooks_dir: dir.dir, state: HooksState::after(&changes), changes })
+        changes
+    };
+    Ok(Report { hooks_dir, mode, state: HooksState::after(&changes), changes })
+}
+
+/// Whether kpmo's hooks were installed here and not uninstalled: anything of
+/// them is left, wherever git looks at present. Where nothing is, somebody took
+/// them away, and healing would be against their will.
+///
+/// # Errors
+///
+/// [`InstallError::Path`] if the places can't be looked at.
+pub fn is_installed(place: &HooksPlace, program: &Path) -> Result<bool, InstallError> {
+    let writer = DryRun::default();
+    let traces = |dir| HookDir { dir, program, writer: &writer, texts: &[] }.has_traces();
+    Ok(place.mode() == HooksMode::Config
+        || look(&place.chain())?.is_some()
+        || traces(place.hooks())?
+        || traces(place.shadow())?)
 }
 
 /// Takes kpmo's hooks away and restores exactly what was there before. A hook
@@ -122,16 +192,37 @@ pub fn check(place: &HooksPlace, hook_program: &Path) -> Result<Report, InstallE
 pub fn uninstall(
     place: &HooksPlace,
     hook_program: &Path,
-    setting: &dyn HooksPathSetting,
+    config: &dyn RepoConfig,
     writer: &dyn Writer,
 ) -> Result<Report, InstallError> {
-    let shadow = Shadow { place, program: hook_program, setting, writer };
+    let all: Vec<&'static str> = EVENTS.into_iter().chain(ON_DEMAND).collect();
+    let entries = configured::uninstall(place, &all, config, writer)?;
+    let (hooks_dir, mut changes) = uninstall_links(place, hook_program, config, writer)?;
+    for gone in entries {
+        match changes.iter_mut().find(|change| change.event == gone.event) {
+            Some(change) if change.action == HookAction::Missing => *change = gone,
+            Some(_) => {}
+            None => changes.push(gone),
+        }
+    }
+    let state = HooksState::after(&changes[..EVENTS.len().min(changes.len())]);
+    Ok(Report { hooks_dir, mode: HooksMode::Links, state, changes })
+}
+
+fn uninstall_links(
+    place: &HooksPlace,
+    program: &Path,
+    config: &dyn RepoConfig,
+    writer: &dyn Writer,
+) -> Result<(PathBuf, Vec<HookChange>), InstallError> {
+    let shadow = Shadow { place, program, config, writer, texts: &[] };
     let layout = place.layout();
+    let directory = |dir| HookDir { dir, program, writer, texts: &[] };
     let (hooks_dir, first) = match &layout {
         Layout::Direct => (place.hooks(), Vec::new()),
         Layout::Elsewhere(_) => {
             let dir = shadow.dir_before(&layout)?;
-            let standing = HookDir { dir: dir.clone(), program: hook_program, writer }.check(&EVENTS)?;
+            let standing = directory(dir.clone()).check(&EVENTS)?;
             shadow.remove_files()?;
             (dir, standing)
         }
@@ -139,11 +230,7 @@ pub fn uninstall(
     };
     // Also where git does not look at present: kpmo's hooks may be there from
     // before core.hooksPath was set.
-    let own = if place.hooks().is_symlink() {
-        Vec::new()
-    } else {
-        HookDir { dir: place.hooks(), program: hook_program, writer }.uninstall()?
-    };
+    let own = if place.hooks().is_symlink() { Vec::new() } else { directory(place.hooks()).uninstall()? };
     if layout == Layout::Direct {
         shadow.remove_files()?;
     }
@@ -158,6 +245,5 @@ pub fn uninstall(
         let done = |action| !matches!(action, HookAction::Missing | HookAction::Foreign);
         first.into_iter().chain(own.into_iter().filter(|change| done(change.action))).collect()
     };
-    let state = HooksState::after(&changes[..EVENTS.len().min(changes.len())]);
-    Ok(Report { hooks_dir, state, changes })
+    Ok((hooks_dir, changes))
 }

@@ -97,14 +97,20 @@ pub(super) fn runnable(path: &Path) -> Result<(), &'static str> {
 pub(super) fn shim_for(program: &Path) -> Vec<u8> {
     let (before, after) = SHIM.split_once("@HOOK@").unwrap_or((SHIM, ""));
     let mut shim = Vec::from(before);
-    shim.push(b'\'');
-    for &byte in program.as_os_str().as_bytes() {
-        // A quote ends the quoting, stands escaped, and quoting begins anew.
-        if byte == b'\'' { shim.extend(br"'\''") } else { shim.push(byte) }
-    }
-    shim.push(b'\'');
+    shim.extend(quoted(program));
     shim.extend(after.as_bytes());
     shim
+}
+
+/// A path as one word of a shell's.
+pub(super) fn quoted(path: &Path) -> Vec<u8> {
+    let mut word = vec![b'\''];
+    for &byte in path.as_os_str().as_bytes() {
+        // A quote ends the quoting, stands escaped, and quoting begins anew.
+        if byte == b'\'' { word.extend(br"'\''") } else { word.push(byte) }
+    }
+    word.push(b'\'');
+    word
 }
 
 /// Whether a link to `target` from `path` leads to the hook program of a home,

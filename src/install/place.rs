@@ -1,5 +1,7 @@
 use std::{
+    collections::{BTreeMap, BTreeSet},
     error::Error,
+    ffi::{OsStr, OsString},
     fs,
     path::{Path, PathBuf},
 };
@@ -13,6 +15,8 @@ pub struct HooksPlace {
     pub work_tree: Option<PathBuf>,
     /// `core.hooksPath`, if it is set anywhere.
     pub configured: Option<HooksPathConfig>,
+    /// What git's configuration says of hooks by itself.
+    pub entries: HookEntries,
 }
 
 /// `core.hooksPath` as it is in force.
@@ -23,14 +27,62 @@ pub struct HooksPathConfig {
     pub value: PathBuf,
     /// Whether it is set in this repository's own configuration.
     pub local: bool,
+    /// As it is written there, where that is something else (`~/hooks`).
+    pub written: Option<PathBuf>,
 }
 
-/// Changes the repository's own `core.hooksPath`. Not called in a dry run.
-pub trait HooksPathSetting {
-    /// Sets it to `value`, which any bytes but NUL may be part of.
-    fn set(&self, value: &Path) -> Result<(), Box<dyn Error + Send + Sync>>;
-    /// Takes it out; one that is not set is no error.
-    fn unset(&self) -> Result<(), Box<dyn Error + Send + Sync>>;
+/// Hooks that git runs by its configuration (`hook.NAME.command`), from version
+/// 2.54 on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HookEntries {
+    /// git's version, if it is too old for them; `None`: it runs them, or nobody
+    /// has asked yet.
+    pub too_old: Option<String>,
+    /// The entries whose name begins with [`HookEntries::PREFIX`], by name.
+    pub ours: BTreeMap<String, HookEntry>,
+    /// Events of which git runs no hook at all (`hook.EVENT.enabled`).
+    pub disabled: BTreeSet<String>,
+}
+
+impl HookEntries {
+    /// What the names of kpmo's entries begin with; the event follows.
+    pub const PREFIX: &str = "kpmo-";
+}
+
+/// One entry, as it is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HookEntry {
+    /// The command.
+    pub command: OsString,
+    /// On which events it is run.
+    pub events: Vec<String>,
+    /// It is not to be run (`hook.NAME.enabled`).
+    pub disabled: bool,
+}
+
+/// Changes the repository's own configuration. Not called in a dry run.
+pub trait RepoConfig {
+    /// Sets `core.hooksPath` to `value`, which any bytes but NUL may be part of.
+    fn set_hooks_path(&self, value: &Path) -> Result<(), Refused>;
+    /// Takes `core.hooksPath` out; one that is not set is no error.
+    fn unset_hooks_path(&self) -> Result<(), Refused>;
+    /// Makes an entry that runs `command` on `event`, in the place of what there
+    /// is under that name.
+    fn set_hook(&self, name: &str, event: &str, command: &OsStr) -> Result<(), Refused>;
+    /// Takes an entry out; one that is not there is no error.
+    fn remove_hook(&self, name: &str) -> Result<(), Refused>;
+}
+
+/// Why the configuration could not be changed.
+pub type Refused = Box<dyn Error + Send + Sync>;
+
+/// By what git is made to run kpmo's hooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HooksMode {
+    /// Links in the hooks directory.
+    Links,
+    /// Entries in the repository's configuration.
+    Config,
 }
 
 /// How kpmo's hooks fit into a repository.
@@ -71,7 +123,7 @@ impl HooksPlace {
         self.common_dir.join("kpmo/chain")
     }
 
-    /// Says where that value was set.
+    /// Says where that value was set, and how it was written there.
     pub(super) fn origin(&self) -> PathBuf {
         self.common_dir.join("kpmo/origin")
     }
@@ -90,6 +142,11 @@ impl HooksPlace {
         self.work_tree.as_deref().unwrap_or(&self.common_dir).join(value)
     }
 
+    /// How kpmo's hooks are installed; by links, if they are not.
+    pub(super) fn mode(&self) -> HooksMode {
+        if self.entries.ours.is_empty() { HooksMode::Links } else { HooksMode::Config }
+    }
+
     /// A hooks directory that is itself a link is shared with something (often
     /// a tracked directory): it counts as elsewhere.
     pub(super) fn layout(&self) -> Layout {
@@ -97,7 +154,7 @@ impl HooksPlace {
         let linked = hooks.is_symlink();
         let Some(configured) = &self.configured else {
             return if linked {
-                Layout::Elsewhere(HooksPathConfig { value: hooks, local: false })
+                Layout::Elsewhere(HooksPathConfig { value: hooks, local: false, written: None })
             } else {
                 Layout::Direct
             };

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use super::place::HooksMode;
+
 /// What stands in the places of the hooks that kpmo installs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HooksState {
@@ -26,9 +28,9 @@ impl HooksState {
 
     /// The state in which these actions leave a repository.
     pub(super) fn after(changes: &[HookChange]) -> Self {
-        use HookAction::{Chained, Foreign, Healed, Installed, Restored, Unchanged};
+        use HookAction::{Archived, Chained, Foreign, Healed, Installed, Restored, Unchanged};
         let count = |wanted: &[HookAction]| changes.iter().filter(|c| wanted.contains(&c.action)).count();
-        let ours = count(&[Unchanged, Installed, Chained, Healed]);
+        let ours = count(&[Unchanged, Installed, Chained, Healed, Archived]);
         if ours > 0 {
             return if ours == changes.len() { Self::Ok } else { Self::Partial };
         }
@@ -45,6 +47,8 @@ pub enum HookAction {
     Installed,
     /// Another hook stood there: kept, run first from now on.
     Chained,
+    /// A hook of kpmo's predecessor stood there: kept, not run any more.
+    Archived,
     /// kpmo's hook did not work any more, or had been taken away.
     Healed,
     /// kpmo's hook was taken away; nothing had stood there.
@@ -60,10 +64,10 @@ pub enum HookAction {
 /// One hook's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookChange {
-    /// git's name of the hook: one of [`super::EVENTS`], or of git's other hooks
-    /// where something was done about one.
+    /// git's name of the hook.
     pub event: &'static str,
-    /// The hook's file, absolute.
+    /// The hook's file, absolute; or the configuration's, where the hook is an
+    /// entry there.
     pub path: PathBuf,
     /// What was done.
     pub action: HookAction,
@@ -77,9 +81,11 @@ pub struct HookChange {
 pub struct Report {
     /// The directory where git looks for hooks (after what was done).
     pub hooks_dir: PathBuf,
+    /// By what git runs kpmo's hooks (after what was done).
+    pub mode: HooksMode,
     /// What stands there (after what was done).
     pub state: HooksState,
-    /// One for each of [`super::EVENTS`], in that order; then what else was
-    /// done.
+    /// One for each of the events that are wanted, in their order; then what else
+    /// was done.
     pub changes: Vec<HookChange>,
 }

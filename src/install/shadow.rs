@@ -15,12 +15,12 @@ use std::{
 };
 
 use super::{
-    EVENTS, HookAction, HookChange, HooksPathConfig, HooksPathSetting, HooksPlace, InstallError,
+    EVENTS, HookAction, HookChange, HooksPathConfig, HooksPlace, InstallError, ON_DEMAND, RepoConfig,
     aside::{entries, is_temporary, make_dir},
-    dir::HookDir,
+    dir::{HookDir, stands_retired},
     events::{PASSED_IF_PRESENT, PASSED_THROUGH},
     owner::{look, runnable, standing},
-    place::Layout,
+    place::{Layout, Refused},
 };
 use crate::fs::{IoContext, PathError, Writer, bytes_of, path_from, shown};
 
@@ -31,19 +31,30 @@ const INHERITED: &[u8] = b"inherited\n";
 pub(super) struct Shadow<'a> {
     pub(super) place: &'a HooksPlace,
     pub(super) program: &'a Path,
-    pub(super) setting: &'a dyn HooksPathSetting,
+    pub(super) config: &'a dyn RepoConfig,
     pub(super) writer: &'a dyn Writer,
+    pub(super) texts: &'a [&'static str],
 }
 
 impl Shadow<'_> {
-    pub(super) fn install(&self, layout: &Layout) -> Result<Vec<HookChange>, InstallError> {
+    /// Puts hooks for `events`, and for what else git might call there.
+    pub(super) fn install(
+        &self,
+        layout: &Layout,
+        events: &[&'static str],
+    ) -> Result<Vec<HookChange>, InstallError> {
         let before = self.before(layout)?;
         make_dir(&self.place.own(), self.writer)?;
         self.record(&self.place.chain(), &bytes_of(&before.value))?;
-        self.record(&self.place.origin(), if before.local { LOCAL } else { INHERITED })?;
+        let mut origin = Vec::from(if before.local { LOCAL } else { INHERITED });
+        if let Some(written) = &before.written {
+            origin.extend(bytes_of(written));
+        }
+        self.record(&self.place.origin(), &origin)?;
 
         let before_dir = self.place.resolve(&before.value);
         let mut names = Vec::from(EVENTS);
+        names.extend(ON_DEMAND);
         names.extend(PASSED_THROUGH);
         for name in PASSED_IF_PRESENT {
             let path = self.place.shadow().join(name);
@@ -53,17 +64,38 @@ impl Shadow<'_> {
                 self.writer.remove(&path)?;
             }
         }
-        let mut changes = self.dir().install(&names)?;
-        changes.retain(|change| EVENTS.contains(&change.event));
+        let own = self.dir();
+        let aside = own.aside();
+        let mut stopped = Vec::new();
+        for name in &names {
+            if stands_retired(&before_dir.join(name))? {
+                aside.stop(name)?;
+                stopped.push(*name);
+            } else {
+                aside.unstop(name)?;
+            }
+        }
+        let mut changes = own.install(&names)?;
+        changes.retain(|change| events.contains(&change.event));
         for change in &mut changes {
             let chained = before_dir.join(change.event);
-            if change.action == HookAction::Installed && runnable(&chained).is_ok() {
+            if change.action == HookAction::Installed && stopped.contains(&change.event) {
+                change.detail = format!(
+                    "{} is a hook of kpmo's predecessor: it is left there and not run",
+                    shown(&chained)
+                );
+            } else if change.action == HookAction::Installed && runnable(&chained).is_ok() {
                 change.action = HookAction::Chained;
                 change.detail = format!("{} runs first", shown(&chained));
             }
         }
         if *layout != Layout::Shadowed && self.writer.is_real() {
-            self.set(|setting| setting.set(&self.place.shadow()))?;
+            let set = self.set(|config| config.set_hooks_path(&self.place.shadow()));
+            if set.is_err() && matches!(layout, Layout::Elsewhere(_)) {
+                // git goes on looking elsewhere: nothing that it will not find is left.
+                self.remove_files()?;
+            }
+            set?;
         }
         Ok(changes)
     }
@@ -72,7 +104,13 @@ impl Shadow<'_> {
     pub(super) fn uninstall(&self, layout: &Layout) -> Result<Vec<HookChange>, InstallError> {
         let before = self.before(layout)?;
         if self.writer.is_real() {
-            self.set(|setting| if before.local { setting.set(&before.value) } else { setting.unset() })?;
+            self.set(|config| {
+                if before.local {
+                    config.set_hooks_path(before.written.as_ref().unwrap_or(&before.value))
+                } else {
+                    config.unset_hooks_path()
+                }
+            })?;
         }
         let before_dir = self.place.resolve(&before.value);
         let mut changes = self.remove_files()?;
@@ -115,7 +153,7 @@ impl Shadow<'_> {
     }
 
     pub(super) fn dir(&self) -> HookDir<'_> {
-        HookDir { dir: self.place.shadow(), program: self.program, writer: self.writer }
+        HookDir { dir: self.place.shadow(), program: self.program, writer: self.writer, texts: self.texts }
     }
 
     /// What `core.hooksPath` was, or would be, without kpmo. If the record of it
@@ -126,7 +164,7 @@ impl Shadow<'_> {
         }
         let chain = self.place.chain();
         if look(&chain)?.is_none() {
-            return Ok(HooksPathConfig { value: self.place.hooks(), local: false });
+            return Ok(HooksPathConfig { value: self.place.hooks(), local: false, written: None });
         }
         let mut value = path_from(&fs::read(&chain).at("read", &chain)?);
         if let Layout::Moved { from } = layout
@@ -134,9 +172,12 @@ impl Shadow<'_> {
         {
             value = self.place.common_dir.join(inside);
         }
-        let origin = self.place.origin();
-        let local = look(&origin)?.is_some() && fs::read(&origin).at("read", &origin)? == LOCAL;
-        Ok(HooksPathConfig { value, local })
+        let path = self.place.origin();
+        let origin = if look(&path)?.is_some() { fs::read(&path).at("read", &path)? } else { Vec::new() };
+        let written = origin.strip_prefix(LOCAL);
+        let local = written.is_some();
+        let written = written.filter(|written| !written.is_empty()).map(path_from);
+        Ok(HooksPathConfig { value, local, written })
     }
 
     /// Writes a file of the record, unless it says so already. Whoever may
@@ -150,10 +191,7 @@ impl Shadow<'_> {
         self.writer.write(path, content, mode)
     }
 
-    fn set(
-        &self,
-        change: impl Fn(&dyn HooksPathSetting) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Result<(), InstallError> {
-        change(self.setting).map_err(|source| InstallError::Setting { source })
+    fn set(&self, change: impl Fn(&dyn RepoConfig) -> Result<(), Refused>) -> Result<(), InstallError> {
+        change(self.config).map_err(|source| InstallError::Setting { source })
     }
 }

@@ -71,12 +71,18 @@ struct FailingSetting<'a> {
     works: &'a Cell<bool>,
 }
 
-impl HooksPathSetting for FailingSetting<'_> {
-    fn set(&self, value: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
-        if self.works.get() { self.kept.set(value) } else { Err("crash".into()) }
+impl RepoConfig for FailingSetting<'_> {
+    fn set_hooks_path(&self, value: &Path) -> Result<(), Refused> {
+        if self.works.get() { self.kept.set_hooks_path(value) } else { Err("crash".into()) }
     }
-    fn unset(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
-        if self.works.get() { self.kept.unset() } else { Err("crash".into()) }
+    fn unset_hooks_path(&self) -> Result<(), Refused> {
+        if self.works.get() { self.kept.unset_hooks_path() } else { Err("crash".into()) }
+    }
+    fn set_hook(&self, name: &str, event: &str, command: &OsStr) -> Result<(), Refused> {
+        if self.works.get() { self.kept.set_hook(name, event, command) } else { Err("crash".into()) }
+    }
+    fn remove_hook(&self, name: &str) -> Result<(), Refused> {
+        if self.works.get() { self.kept.remove_hook(name) } else { Err("crash".into()) }
     }
 }
 
@@ -105,21 +111,26 @@ impl Case {
         }
         let value = value.map(PathBuf::from);
         let before = fixture.picture();
-        Self { setting: Remembered(RefCell::new(value.clone())), value, before, fixture }
+        Self { setting: Remembered::path(value.clone()), value, before, fixture }
     }
 
     fn place(&self) -> HooksPlace {
-        let configured = self.setting.0.borrow().clone().map(|value| HooksPathConfig { value, local: true });
+        let configured = self.setting.0.borrow().clone().map(|value| HooksPathConfig {
+            value,
+            local: true,
+            written: None,
+        });
         HooksPlace {
             common_dir: self.fixture.common(),
             work_tree: Some(self.fixture.repo.clone()),
             configured,
+            entries: self.setting.entries(),
         }
     }
 
     fn install(&self, writer: &dyn Writer, works: bool) -> Result<Report, InstallError> {
         let setting = FailingSetting { kept: &self.setting, works: &Cell::new(works) };
-        install(&self.place(), &self.fixture.program, &setting, writer)
+        install(&self.place(), &self.fixture.wanted(), &setting, writer)
     }
 
     fn uninstall(&self, writer: &dyn Writer, works: bool) -> Result<Report, InstallError> {
@@ -169,7 +180,7 @@ fn at_every_point(
             if then_install {
                 let report = case.install(&RealWriter, true).unwrap();
                 assert_eq!(report.state, crate::install::HooksState::Ok, "{when}");
-                let checked = check(&case.place(), &case.fixture.program).unwrap();
+                let checked = check(&case.place(), &case.fixture.wanted()).unwrap();
                 assert_eq!(checked.state, crate::install::HooksState::Ok, "{when}");
             }
             case.uninstall(&RealWriter, true).unwrap();

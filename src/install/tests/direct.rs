@@ -114,13 +114,13 @@ fn a_directory_in_a_hooks_place_is_refused_before_anything_is_changed() {
     fixture.hook("pre-commit", "#!/bin/sh\n");
     fs::create_dir(fixture.hooks().join("post-rewrite")).unwrap();
     let before = fixture.picture();
-    let refused = install(&fixture.place(), &fixture.program, &fixture, &RealWriter).unwrap_err();
+    let refused = install(&fixture.place(), &fixture.wanted(), &fixture, &RealWriter).unwrap_err();
     assert!(matches!(&refused, InstallError::Directory { path } if path.ends_with("hooks/post-rewrite")));
     assert_eq!(fixture.picture(), before);
 
     fs::remove_dir_all(fixture.hooks()).unwrap();
     fs::write(fixture.hooks(), "").unwrap();
-    let refused = install(&fixture.place(), &fixture.program, &fixture, &RealWriter).unwrap_err();
+    let refused = install(&fixture.place(), &fixture.wanted(), &fixture, &RealWriter).unwrap_err();
     assert!(matches!(refused, InstallError::NotADirectory { .. }));
     assert_eq!(fixture.check().state, HooksState::Missing);
     assert_eq!(fixture.uninstall().state, HooksState::Missing);
@@ -131,7 +131,10 @@ fn a_hook_program_that_cannot_run_is_refused_with_the_mend() {
     let fixture = Fixture::new();
     fs::set_permissions(&fixture.program, fs::Permissions::from_mode(0o644)).unwrap();
     for program in [fixture.program.clone(), fixture.home.join("bin/none"), PathBuf::from("bin/kpmo-hook")] {
-        let refused = install(&fixture.place(), &program, &fixture, &RealWriter).unwrap_err().to_string();
+        let refused = {
+            let wanted = Wanted { program: &program, ..fixture.wanted() };
+            install(&fixture.place(), &wanted, &fixture, &RealWriter).unwrap_err().to_string()
+        };
         assert!(refused.contains("kpmo up") && refused.contains(program.to_str().unwrap()), "{refused}");
     }
     assert!(fs::read_dir(fixture.hooks()).unwrap().next().is_none());
@@ -244,7 +247,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     fixture.hook("pre-commit", "#!/bin/sh\n");
     let before = fixture.picture();
     let writer = DryRun::default();
-    let report = install(&fixture.place(), &fixture.program, &fixture, &writer).unwrap();
+    let report = install(&fixture.place(), &fixture.wanted(), &fixture, &writer).unwrap();
     assert_eq!(fixture.picture(), before);
     assert_eq!(actions(&report)["pre-commit"], HookAction::Chained);
     let (hook, kept) = (fixture.hooks().join("pre-commit"), fixture.common().join("hooks.kpmo/pre-commit"));
@@ -258,7 +261,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     fixture.install();
     let installed = fixture.picture();
     let writer = DryRun::default();
-    install(&fixture.place(), &fixture.program, &fixture, &writer).unwrap();
+    install(&fixture.place(), &fixture.wanted(), &fixture, &writer).unwrap();
     assert_eq!(writer.changes(), [], "nothing is left to do");
     let report = uninstall(&fixture.place(), &fixture.program, &fixture, &writer).unwrap();
     assert_eq!(actions(&report)["pre-commit"], HookAction::Restored);
@@ -285,7 +288,8 @@ fn the_table_of_events_names_what_is_installed() {
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once("` |").map(|(name, _)| name))
         .collect();
-    assert_eq!(rows, EVENTS);
+    let all: Vec<_> = EVENTS.into_iter().chain(crate::install::ON_DEMAND).collect();
+    assert_eq!(rows, all);
 }
 
 #[test]

@@ -1,17 +1,20 @@
 //! The fixture: a repository made by git itself, a home with a hook program, and
 //! a picture of directories that two moments can be compared by.
 
+mod configured;
 mod crash;
 mod direct;
+mod on_demand;
 mod property;
 mod refusing;
+mod retired;
 mod shadow;
 mod with_git;
 
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    error::Error,
+    ffi::OsStr,
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
@@ -22,8 +25,8 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    EVENTS, HookAction, HooksPathConfig, HooksPathSetting, HooksPlace, InstallError, Report, check, install,
-    uninstall,
+    EVENTS, HookAction, HookEntries, HookEntry, HooksMode, HooksPathConfig, HooksPlace, InstallError,
+    Refused, RepoConfig, Report, Wanted, check, install, is_installed, uninstall,
 };
 use crate::fs::RealWriter;
 
@@ -134,13 +137,21 @@ impl Fixture {
         HooksPlace {
             common_dir: self.common(),
             work_tree: Some(self.repo.clone()),
-            configured: value(&[])
-                .map(|effective| HooksPathConfig { value: effective, local: value(&["--local"]).is_some() }),
+            configured: value(&[]).map(|effective| HooksPathConfig {
+                value: effective,
+                local: value(&["--local"]).is_some(),
+                written: None,
+            }),
+            entries: HookEntries::default(),
         }
     }
 
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted { program: &self.program, events: &EVENTS, mode: None }
+    }
+
     fn install(&self) -> Report {
-        install(&self.place(), &self.program, self, &RealWriter).unwrap()
+        install(&self.place(), &self.wanted(), self, &RealWriter).unwrap()
     }
 
     fn uninstall(&self) -> Report {
@@ -148,7 +159,7 @@ impl Fixture {
     }
 
     fn check(&self) -> Report {
-        check(&self.place(), &self.program).unwrap()
+        check(&self.place(), &self.wanted()).unwrap()
     }
 
     fn hook(&self, name: &str, text: &str) {
@@ -174,28 +185,55 @@ impl Fixture {
 }
 
 /// The repository's own setting, by git.
-impl HooksPathSetting for Fixture {
-    fn set(&self, value: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
+impl RepoConfig for Fixture {
+    fn set_hooks_path(&self, value: &Path) -> Result<(), Refused> {
         self.git(&["config", "--local", "core.hooksPath", value.to_str().unwrap()]);
         Ok(())
     }
-    fn unset(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+    fn unset_hooks_path(&self) -> Result<(), Refused> {
         self.git(&["config", "--local", "--unset-all", "core.hooksPath"]);
         Ok(())
     }
+    fn set_hook(&self, _name: &str, _event: &str, _command: &OsStr) -> Result<(), Refused> {
+        unreachable!("these tests install links")
+    }
+    fn remove_hook(&self, _name: &str) -> Result<(), Refused> {
+        unreachable!("these tests install links")
+    }
 }
 
-/// The setting without git, for tests that try many repositories.
+/// The configuration without git, for tests that try many repositories:
+/// `core.hooksPath`, and kpmo's entries.
 #[derive(Debug, Default)]
-struct Remembered(RefCell<Option<PathBuf>>);
+struct Remembered(RefCell<Option<PathBuf>>, RefCell<BTreeMap<String, HookEntry>>);
 
-impl HooksPathSetting for Remembered {
-    fn set(&self, value: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
+impl Remembered {
+    fn path(value: Option<PathBuf>) -> Self {
+        Self(RefCell::new(value), RefCell::default())
+    }
+
+    fn entries(&self) -> HookEntries {
+        HookEntries { ours: self.1.borrow().clone(), ..HookEntries::default() }
+    }
+}
+
+impl RepoConfig for Remembered {
+    fn set_hooks_path(&self, value: &Path) -> Result<(), Refused> {
         self.0.replace(Some(value.to_owned()));
         Ok(())
     }
-    fn unset(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+    fn unset_hooks_path(&self) -> Result<(), Refused> {
         self.0.replace(None);
+        Ok(())
+    }
+    fn set_hook(&self, name: &str, event: &str, command: &OsStr) -> Result<(), Refused> {
+        let entry =
+            HookEntry { command: command.to_owned(), events: vec![event.to_owned()], disabled: false };
+        self.1.borrow_mut().insert(name.to_owned(), entry);
+        Ok(())
+    }
+    fn remove_hook(&self, name: &str) -> Result<(), Refused> {
+        self.1.borrow_mut().remove(name);
         Ok(())
     }
 }
@@ -207,6 +245,11 @@ fn script(path: &Path, text: &str) {
 
 /// Path → mode, content or target, time of change (of files and links).
 type Picture = BTreeMap<PathBuf, (u32, Vec<u8>, Option<SystemTime>)>;
+
+/// A picture without times: links that were taken away and put again have others.
+fn timeless(picture: Picture) -> Vec<(PathBuf, u32, Vec<u8>)> {
+    picture.into_iter().map(|(path, (mode, content, _))| (path, mode, content)).collect()
+}
 
 fn take(base: &Path, path: &Path, picture: &mut Picture) {
     let full = base.join(path);

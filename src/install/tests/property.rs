@@ -80,24 +80,26 @@ proptest! {
         let mut before = Picture::new();
         take(&common, Path::new(""), &mut before);
 
-        let setting = Remembered(RefCell::new(elsewhere.then(|| PathBuf::from("tracked"))));
+        let setting = Remembered::path(elsewhere.then(|| PathBuf::from("tracked")));
         let configured = setting.0.borrow().clone();
         let place = || HooksPlace {
             common_dir: common.clone(),
             work_tree: Some(top.join("repo")),
-            configured: setting.0.borrow().clone().map(|value| HooksPathConfig { value, local: true }),
+            configured: setting.0.borrow().clone().map(|value| HooksPathConfig { value, local: true, written: None }),
+            entries: setting.entries(),
         };
+        let wanted = Wanted { program: &program, events: &EVENTS, mode: None };
         let blocked = !elsewhere && entries.iter().any(|(name, entry)| {
             matches!(entry, Entry::Directory(_)) && EVENTS.iter().any(|event| event.as_bytes() == name)
         });
         for _ in 0..times {
-            match install(&place(), &program, &setting, &RealWriter) {
+            match install(&place(), &wanted, &setting, &RealWriter) {
                 Ok(report) => prop_assert_eq!((report.state, blocked), (HooksState::Ok, false)),
                 Err(error) => prop_assert!(blocked && matches!(error, InstallError::Directory { .. }), "{}", error),
             }
         }
         if !blocked {
-            prop_assert_eq!(check(&place(), &program).unwrap().state, HooksState::Ok);
+            prop_assert_eq!(check(&place(), &wanted).unwrap().state, HooksState::Ok);
             uninstall(&place(), &program, &setting, &RealWriter).unwrap();
         }
         let mut after = Picture::new();

@@ -224,7 +224,7 @@ fn a_dry_run_leaves_the_setting_alone() {
     let fixture = Fixture::new();
     husky(&fixture);
     let before = fixture.picture();
-    let report = install(&fixture.place(), &fixture.program, &fixture, &DryRun::default()).unwrap();
+    let report = install(&fixture.place(), &fixture.wanted(), &fixture, &DryRun::default()).unwrap();
     assert_eq!((report.state, fixture.picture()), (HooksState::Ok, before));
     fixture.install();
     let installed = fixture.picture();
@@ -236,12 +236,16 @@ fn a_dry_run_leaves_the_setting_alone() {
 fn a_value_of_any_bytes_comes_back() {
     let fixture = Fixture::new();
     let value = crate::fs::path_from(b"odd\n\xff dir");
-    let setting = Remembered(RefCell::new(Some(value.clone())));
+    let setting = Remembered::path(Some(value.clone()));
     let place = |setting: &Remembered| HooksPlace {
-        configured: setting.0.borrow().clone().map(|value| HooksPathConfig { value, local: true }),
+        configured: setting.0.borrow().clone().map(|value| HooksPathConfig {
+            value,
+            local: true,
+            written: None,
+        }),
         ..fixture.place()
     };
-    install(&place(&setting), &fixture.program, &setting, &RealWriter).unwrap();
+    install(&place(&setting), &fixture.wanted(), &setting, &RealWriter).unwrap();
     assert_eq!(setting.0.borrow().as_deref(), Some(&*fixture.shadow()));
     let report = uninstall(&place(&setting), &fixture.program, &setting, &RealWriter).unwrap();
     assert_eq!(setting.0.borrow().as_ref(), Some(&value));

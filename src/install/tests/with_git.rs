@@ -73,10 +73,11 @@ fn a_bare_repository_keeps_the_hooks_of_its_side() {
     let place = |value: &Path| HooksPlace {
         common_dir: bare.clone(),
         work_tree: None,
-        configured: Some(HooksPathConfig { value: value.to_owned(), local: true }),
+        configured: Some(HooksPathConfig { value: value.to_owned(), local: true, written: None }),
+        entries: HookEntries::default(),
     };
     let setting = Remembered::default();
-    install(&place(Path::new("own")), &fixture.program, &setting, &RealWriter).unwrap();
+    install(&place(Path::new("own")), &fixture.wanted(), &setting, &RealWriter).unwrap();
     let shadow = setting.0.take().unwrap();
     assert!(fixture.try_git(&bare, &["config", "core.hooksPath", shadow.to_str().unwrap()]).status.success());
     fixture.commit();

@@ -1,0 +1,239 @@
+//! Hooks that somebody else changed are put in place again.
+//!
+//! It is noticed where the governor comes by anyway: after each event of the
+//! past (a look at a few files' times, off git's way), when `status` finds them
+//! otherwise than they should be, and at the start. One thread heals, and only
+//! where kpmo's hooks were installed and something of them is left: what somebody
+//! took away altogether stays away.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, PoisonError},
+};
+
+use super::{
+    super::{Error, Governor, commit::Subject, locked},
+    RepoHooks,
+    setting::Setting,
+};
+use crate::{
+    fs::{DryRun, RealWriter},
+    git::Location,
+    install::{self, HookEntries, HooksPlace, HooksState, Wanted},
+    ledger::{EventDraft, EventKind},
+    registry::Repo,
+};
+
+/// nice(1)'s value of what nobody waits for.
+const BACKGROUND: i32 = 10;
+/// At the top of a work tree: what makes hooks texts; see [`install`].
+const READ_BY_OTHERS: [&str; 3] = ["prek.toml", ".pre-commit-config.yaml", ".pre-commit-config.yml"];
+
+/// Which repositories' hooks are to be looked at.
+#[derive(Default)]
+pub(in super::super) struct Healing {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// One at a time changes the hooks of a repository.
+    turns: Mutex<HashMap<PathBuf, Arc<Mutex<()>>>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// In the order in which they were wanted, each once; and whether somebody
+    /// has seen that something is wrong.
+    wanted: VecDeque<(Repo, bool)>,
+    /// How repositories looked when all was well, or no better could be done; by
+    /// their common directory.
+    seen: HashMap<PathBuf, Looks>,
+    ending: bool,
+}
+
+/// What would be otherwise if anybody had changed hooks, less what only git could
+/// tell (a `core.hooksPath` of the user's or the system's).
+#[derive(PartialEq, Eq)]
+struct Looks {
+    files: Vec<Option<Signature>>,
+    events: Vec<&'static str>,
+}
+
+/// Device, inode, size, and times of change.
+type Signature = (u64, u64, u64, i64, i64, i64, i64);
+
+impl Looks {
+    fn of(location: &Location, events: Vec<&'static str>) -> Self {
+        let hooks = location.common_dir.join("hooks");
+        let own = location.common_dir.join("kpmo/hooks");
+        let at_top = location.work_tree.iter().flat_map(|top| READ_BY_OTHERS.map(|name| top.join(name)));
+        let files = [location.common_dir.join("config"), hooks.clone(), own.clone()]
+            .into_iter()
+            .chain(events.iter().map(|event| hooks.join(event)))
+            .chain(events.iter().map(|event| own.join(event)))
+            .chain(at_top);
+        Self { files: files.map(|path| signature(&path)).collect(), events }
+    }
+}
+
+fn signature(path: &Path) -> Option<Signature> {
+    let found = fs::symlink_metadata(path).ok()?;
+    Some((
+        found.dev(),
+        found.ino(),
+        found.size(),
+        found.mtime(),
+        found.mtime_nsec(),
+        found.ctime(),
+        found.ctime_nsec(),
+    ))
+}
+
+impl Healing {
+    /// Whoever changes the hooks of this repository holds this.
+    pub(super) fn turn(&self, location: &Location) -> Arc<Mutex<()>> {
+        Arc::clone(locked(&self.turns).entry(location.common_dir.clone()).or_default())
+    }
+
+    fn want(&self, repo: &Repo, is_wrong: bool) {
+        let mut state = locked(&self.state);
+        match state.wanted.iter_mut().find(|(wanted, _)| wanted.local_path == repo.local_path) {
+            Some((_, known)) => *known |= is_wrong,
+            None => {
+                state.wanted.push_back((repo.clone(), is_wrong));
+                self.changed.notify_all();
+            }
+        }
+    }
+
+    fn next(&self) -> Option<(Repo, bool)> {
+        let idle = |state: &mut State| state.wanted.is_empty() && !state.ending;
+        let waited = self.changed.wait_while(locked(&self.state), idle);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.ending { None } else { state.wanted.pop_front() }
+    }
+
+    fn has_seen(&self, location: &Location, looks: &Looks) -> bool {
+        locked(&self.state).seen.get(&location.common_dir) == Some(looks)
+    }
+
+    fn see(&self, location: &Location, looks: Looks) {
+        locked(&self.state).seen.insert(location.common_dir.clone(), looks);
+    }
+
+    /// Begins nothing new. What is being done is not waited for: a process that
+    /// ends in the middle leaves every hook working.
+    pub(in super::super) fn finish(&self) {
+        locked(&self.state).ending = true;
+        self.changed.notify_all();
+    }
+}
+
+/// Starts the thread, which begins with a look at every repository.
+pub(in super::super) fn start(governor: &Arc<Governor>) {
+    let worker = Arc::clone(governor);
+    let spawned = std::thread::Builder::new().name("hooks".into()).spawn(move || {
+        // Those that somebody waits for come first, and it goes without.
+        let _ = rustix::process::setpriority_process(None, BACKGROUND);
+        for repo in &worker.registry_view().document.repos {
+            worker.healing.want(repo, false);
+        }
+        while let Some((repo, is_wrong)) = worker.healing.next() {
+            if let Err(error) = worker.heal(&repo, is_wrong) {
+                tracing::warn!(repo = repo.name, %error, "hooks could not be looked after");
+            }
+        }
+    });
+    if let Err(error) = spawned {
+        tracing::error!(%error, "the thread that looks after hooks could not be started");
+    }
+}
+
+impl Governor {
+    /// Called when something happened in a repository: a look that costs a few
+    /// microseconds, and more only if anything is otherwise than last time.
+    pub(in super::super) fn look_after_hooks(&self, subject: &Subject, location: &Location) {
+        let Some(repo) = &subject.repo else { return };
+        if !self.healing.has_seen(location, &Looks::of(location, self.events_for(repo))) {
+            self.healing.want(repo, false);
+        }
+    }
+
+    /// Has the hooks of a repository healed soon, if they are to be.
+    pub(in super::super) fn want_healing(&self, repo: &Repo) {
+        self.healing.want(repo, true);
+    }
+
+    /// Puts the hooks of a repository in place again, if anybody changed them.
+    fn heal(&self, repo: &Repo, is_wrong: bool) -> Result<(), Error> {
+        if !self.settings().hooks.heal || !repo.local_path.exists() {
+            return Ok(());
+        }
+        let location = Location::at(&repo.local_path)?;
+        let turn = self.healing.turn(&location);
+        let _turn = locked(&turn);
+        let (program, events) = (self.hook_program(), self.events_for(repo));
+        let wanted = Wanted { program: &program, events: &events, mode: None };
+        let setting = Setting { git: &self.git, location: &location };
+        // Of most repositories their own files say that all is well, and git need
+        // not be started for each of a fleet.
+        let looks = Looks::of(&location, events.clone());
+        if !is_wrong
+            && let Some(place) = plain(&location)
+            && !Self::is_due(&place, &wanted, &setting)?
+        {
+            self.healing.see(&location, looks);
+            return Ok(());
+        }
+        // Before it is tried: what can't be healed is not tried at every turn.
+        self.healing.see(&location, looks);
+        let place = self.hooks_place(&location, None)?;
+        if !install::is_installed(&place, &program)? || !Self::is_due(&place, &wanted, &setting)? {
+            return Ok(());
+        }
+        let before = install::check(&place, &wanted)?.state;
+        let healed = RepoHooks::from(install::install(&place, &wanted, &setting, &RealWriter)?);
+        self.healing.see(&location, Looks::of(&location, events.clone()));
+        let mut changed = healed.changed().join(",");
+        if changed.is_empty() {
+            if healed.state == before {
+                return Ok(());
+            }
+            "core.hooksPath".clone_into(&mut changed);
+        }
+        tracing::info!(repo = repo.name, hooks = changed, "hooks were changed by others and are healed");
+        let mut draft = EventDraft::new(EventKind::HooksHealed, "governor");
+        draft.repo_id.clone_from(&repo.id);
+        draft.attributes.insert("hooks".into(), changed);
+        draft.attributes.insert("before".into(), before.as_str().into());
+        self.ledger.append(draft)?;
+        Ok(())
+    }
+
+    /// Whether there is anything to put in place.
+    fn is_due(place: &HooksPlace, wanted: &Wanted<'_>, setting: &Setting<'_>) -> Result<bool, Error> {
+        if install::check(place, wanted)?.state != HooksState::Ok {
+            return Ok(true);
+        }
+        let due = RepoHooks::from(install::install(place, wanted, setting, &DryRun::default())?);
+        Ok(!due.changed().is_empty())
+    }
+}
+
+/// The place of a repository whose own configuration says nothing of hooks and
+/// leads to no other file; what the user's or the system's says is not looked at.
+fn plain(location: &Location) -> Option<HooksPlace> {
+    const WORDS: [&[u8]; 3] = [b"hookspath", b"include", HookEntries::PREFIX.as_bytes()];
+    let text = fs::read(location.common_dir.join("config")).ok()?.to_ascii_lowercase();
+    let says = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
+    if WORDS.into_iter().any(says) || location.common_dir.join("config.worktree").exists() {
+        return None;
+    }
+    Some(HooksPlace {
+        common_dir: location.common_dir.clone(),
+        work_tree: location.work_tree.clone(),
+        configured: None,
+        entries: HookEntries::default(),
+    })
+}

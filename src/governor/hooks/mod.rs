@@ -1,0 +1,184 @@
+//! The hooks of registered repositories: installed, checked, taken away, and
+//! healed by themselves.
+
+mod healing;
+mod setting;
+
+use std::path::PathBuf;
+
+use super::{Error, Governor};
+use crate::{
+    fs::Writer,
+    git::{self, Git, GitError, Location},
+    install::{
+        self, EVENTS, HookAction, HookChange, HookEntries, HookEntry, HooksMode, HooksPathConfig, HooksPlace,
+        HooksState, ON_DEMAND, Wanted,
+    },
+    ledger::{EventDraft, EventKind},
+    registry::Repo,
+    rules::EffectivePolicy,
+};
+pub(super) use healing::{Healing, start};
+use setting::Setting;
+
+/// The hooks of one repository, after what was done.
+#[derive(Debug, Clone)]
+pub struct RepoHooks {
+    /// Where git looks for hooks.
+    pub hooks_dir: PathBuf,
+    /// By what git runs kpmo's.
+    pub mode: HooksMode,
+    /// What stands there.
+    pub state: HooksState,
+    /// Hook by hook.
+    pub changes: Vec<HookChange>,
+}
+
+impl From<install::Report> for RepoHooks {
+    fn from(report: install::Report) -> Self {
+        Self { hooks_dir: report.hooks_dir, mode: report.mode, state: report.state, changes: report.changes }
+    }
+}
+
+impl RepoHooks {
+    /// The events about which something was done.
+    fn changed(&self) -> Vec<&'static str> {
+        let done = |change: &&HookChange| {
+            !matches!(change.action, HookAction::Unchanged | HookAction::Foreign | HookAction::Missing)
+        };
+        self.changes.iter().filter(done).map(|change| change.event).collect()
+    }
+}
+
+impl Governor {
+    /// Puts kpmo's hooks in place, or heals them. `mode` `None`: as they are
+    /// installed already.
+    pub fn install_hooks(
+        &self,
+        repo: &Repo,
+        mode: Option<HooksMode>,
+        writer: &dyn Writer,
+    ) -> Result<RepoHooks, Error> {
+        let location = Location::at(&repo.local_path)?;
+        let turn = self.healing.turn(&location);
+        let _turn = super::locked(&turn);
+        let hooks = self.put_hooks(repo, &location, mode, writer)?;
+        self.record_hooks(repo, EventKind::HooksInstalled, &hooks, writer)?;
+        Ok(hooks)
+    }
+
+    /// Says what stands in each hook's place.
+    pub fn check_hooks(&self, repo: &Repo) -> Result<RepoHooks, Error> {
+        let location = Location::at(&repo.local_path)?;
+        let place = self.hooks_place(&location, None)?;
+        let (program, events) = (self.hook_program(), self.events_for(repo));
+        Ok(install::check(&place, &Wanted { program: &program, events: &events, mode: None })?.into())
+    }
+
+    /// What stands in the hooks' places, where `core.hooksPath` is known.
+    pub(super) fn hooks_state(
+        &self,
+        repo: &Repo,
+        location: &Location,
+        configured: Option<git::HooksPath>,
+    ) -> Result<HooksState, Error> {
+        let place = place(&self.git, location, configured, None)?;
+        let (program, events) = (self.hook_program(), self.events_for(repo));
+        Ok(install::check(&place, &Wanted { program: &program, events: &events, mode: None })?.state)
+    }
+
+    /// Restores what stood there before.
+    pub fn uninstall_hooks(&self, repo: &Repo, writer: &dyn Writer) -> Result<RepoHooks, Error> {
+        let location = Location::at(&repo.local_path)?;
+        let turn = self.healing.turn(&location);
+        let _turn = super::locked(&turn);
+        let place = self.hooks_place(&location, None)?;
+        let setting = Setting { git: &self.git, location: &location };
+        let hooks = install::uninstall(&place, &self.hook_program(), &setting, writer)?.into();
+        self.record_hooks(repo, EventKind::HooksUninstalled, &hooks, writer)?;
+        Ok(hooks)
+    }
+
+    fn put_hooks(
+        &self,
+        repo: &Repo,
+        location: &Location,
+        mode: Option<HooksMode>,
+        writer: &dyn Writer,
+    ) -> Result<RepoHooks, Error> {
+        let place = self.hooks_place(location, mode)?;
+        let setting = Setting { git: &self.git, location };
+        let (program, events) = (self.hook_program(), self.events_for(repo));
+        let wanted = Wanted { program: &program, events: &events, mode };
+        Ok(install::install(&place, &wanted, &setting, writer)?.into())
+    }
+
+    /// The hooks that this repository is to have: those that every one has, and
+    /// those that a rule of its policy needs.
+    fn events_for(&self, repo: &Repo) -> Vec<&'static str> {
+        events_of(&self.policy().effective(Some(&repo.name), &repo.tags))
+    }
+
+    fn hooks_place(&self, location: &Location, mode: Option<HooksMode>) -> Result<HooksPlace, Error> {
+        Ok(place(&self.git, location, git::hooks_path(&self.git, location)?, mode)?)
+    }
+
+    /// What changed goes into the ledger; what was looked at does not.
+    fn record_hooks(
+        &self,
+        repo: &Repo,
+        kind: EventKind,
+        hooks: &RepoHooks,
+        writer: &dyn Writer,
+    ) -> Result<(), Error> {
+        let changed = hooks.changed();
+        if changed.is_empty() || !writer.is_real() {
+            return Ok(());
+        }
+        let mut draft = EventDraft::new(kind, "governor");
+        draft.repo_id.clone_from(&repo.id);
+        draft.attributes.insert("hooks".into(), changed.join(","));
+        self.ledger.append(draft)?;
+        Ok(())
+    }
+}
+
+/// The hooks that a repository with this policy is to have.
+pub(super) fn events_of(policy: &EffectivePolicy) -> Vec<&'static str> {
+    let mut events = Vec::from(EVENTS);
+    events.extend(ON_DEMAND.into_iter().filter(|event| needs(policy, event)));
+    events
+}
+
+/// Where kpmo's hooks belong, and what git is configured to; `mode`: as which
+/// they are about to be put there.
+pub(super) fn place(
+    git: &Git,
+    location: &Location,
+    configured: Option<git::HooksPath>,
+    mode: Option<HooksMode>,
+) -> Result<HooksPlace, GitError> {
+    let found = git::hook_entries(git, location, HookEntries::PREFIX)?;
+    let matters = mode == Some(HooksMode::Config) || !found.own.is_empty();
+    let too_old = if matters { git::too_old_for_hook_entries(git, location)? } else { None };
+    let disabled = found.disabled;
+    let ours = found.own.into_iter().map(|(name, entry)| {
+        let disabled = disabled.contains(&name);
+        (name, HookEntry { command: entry.command, events: entry.events, disabled })
+    });
+    Ok(HooksPlace {
+        common_dir: location.common_dir.clone(),
+        work_tree: location.work_tree.clone(),
+        configured: configured.map(|configured| HooksPathConfig {
+            local: configured.own.is_some(),
+            written: configured.own.filter(|own| *own != configured.value),
+            value: configured.value,
+        }),
+        entries: HookEntries { too_old, ours: ours.collect(), disabled: disabled.clone() },
+    })
+}
+
+/// Whether a rule of this policy needs a hook that is not installed everywhere.
+fn needs(policy: &EffectivePolicy, event: &str) -> bool {
+    event == "commit-msg" && policy.wants_commit_msg()
+}

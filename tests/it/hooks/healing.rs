@@ -1,0 +1,123 @@
+//! Hooks that others changed are put in place again.
+
+use std::{fs, os::unix::fs::symlink};
+
+use crate::world::{Repo, World, secret};
+
+#[test]
+fn another_tools_install_over_ours_is_noticed_and_healed() {
+    // By hand, step by step.
+    let world = World::new().settings("hooks: {heal: false}\n").repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    // As pre-commit does it: what stood there becomes its own legacy hook.
+    fs::rename(app.hook("pre-commit"), app.hook("pre-commit.legacy")).unwrap();
+    let legacy = "#!/bin/sh\necho tool >&2\nhere=\"$(cd \"$(dirname \"$0\")\" && pwd)\"\n\
+        if test -x \"$here/pre-commit.legacy\"; then \"$here/pre-commit.legacy\" \"$@\" || exit 1; fi\n";
+    World::script(&app.hook("pre-commit"), legacy);
+    assert_eq!(world.status("app")["hooks"], "partial");
+    app.stage("a.txt", secret()).commit().refused().says("secrets a.txt:1\n");
+    world.kpmo(["install-hooks", "app", "--check"]).ended(1).says("pre-commit");
+
+    world.kpmo(["install-hooks", "app"]).fine();
+    let said = app.commit().refused();
+    assert_eq!((said.stderr.matches("tool").count(), said.stderr.matches("commit refused").count()), (1, 1));
+    app.stage("a.txt", "two\n").commit().fine().hides("kpmo");
+
+    fs::remove_file(app.hook("pre-push")).unwrap();
+    fs::remove_file(app.hook("post-commit")).unwrap();
+    symlink("/gone/bin/kpmo-hook", app.hook("post-commit")).unwrap();
+    world
+        .kpmo(["install-hooks", "app", "--check"])
+        .ended(1)
+        .says("app: partial")
+        .says("pre-push")
+        .says("post-commit");
+    world.kpmo(["up", "."]).fine();
+    world.kpmo(["install-hooks", "app", "--check"]).fine();
+}
+
+/// Replaces a hook as other tools do: ours becomes `NAME.legacy`, which theirs
+/// runs.
+fn usurp(app: &Repo<'_>, name: &str) {
+    fs::rename(app.hook(name), app.hook(&format!("{name}.legacy"))).unwrap();
+    let script = format!(
+        "#!/bin/sh\necho tool-{name} >&2\nlegacy=$(dirname \"$0\")/{name}.legacy\n\
+         if test -x \"$legacy\"; then \"$legacy\" \"$@\" || exit 1; fi\n"
+    );
+    World::script(&app.hook(name), &script);
+}
+
+fn is_ours(world: &World, app: &Repo<'_>, name: &str) -> bool {
+    fs::read_link(app.hook(name)).is_ok_and(|target| target == world.home().join("bin/kpmo-hook"))
+}
+
+#[test]
+fn it_is_healed_at_the_next_event_of_the_past() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    usurp(&app, "pre-commit");
+    app.stage("a.txt", "two\n").commit().fine().says("tool-pre-commit");
+    world.until("the hook is ours again", || is_ours(&world, &app, "pre-commit"));
+    let healed = world.until_events("hooks-healed", 1);
+    assert_eq!(healed[0]["attributes"]["hooks"], "pre-commit");
+    assert!(!app.hook("pre-commit.legacy").exists());
+    let said = app.stage("a.txt", secret()).commit().refused();
+    assert_eq!(said.stderr.matches("tool-pre-commit").count(), 1);
+    app.stage("a.txt", "three\n").commit().fine().says("tool-pre-commit");
+    world.kpmo(["install-hooks", "app", "--check"]).fine();
+    // What is well is healed no more.
+    assert_eq!(world.events("hooks-healed").len(), 1);
+}
+
+#[test]
+fn it_is_healed_when_status_notices_and_at_the_start() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    for name in ["pre-commit", "post-commit"] {
+        fs::remove_file(app.hook(name)).unwrap();
+    }
+    assert_eq!(world.status("app")["hooks"], "partial");
+    world.until("status is well again", || world.status("app")["hooks"] == "ok");
+    world.until_events("hooks-healed", 1);
+
+    world.stop();
+    usurp(&app, "post-commit");
+    world.kpmo(["governor", "start"]).fine();
+    world.until("the hook is ours again", || is_ours(&world, &app, "post-commit"));
+    world.until_events("hooks-healed", 2);
+}
+
+#[test]
+fn a_hooks_path_that_another_tool_sets_is_healed() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    World::script(&app.path.join(".tool/pre-commit"), "#!/bin/sh\necho tool >&2\n");
+    app.git(["config", "core.hooksPath", ".tool"]).fine();
+    assert_eq!(world.status("app")["hooks"], "foreign");
+    world.until("status is well again", || world.status("app")["hooks"] == "ok");
+    let said = app.stage("a.txt", secret()).commit().refused();
+    assert_eq!(said.stderr.matches("tool").count(), 1);
+    // And the same again, with kpmo's own directory there already.
+    app.git(["config", "core.hooksPath", ".tool"]).fine();
+    world.until("status is well again", || world.status("app")["hooks"] == "ok");
+    app.commit().refused().says("tool");
+}
+
+#[test]
+fn what_was_taken_away_altogether_stays_away() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("lib", &[("a.txt", "one\n")]).up();
+    let (app, lib) = (world.at("app"), world.at("lib"));
+    fs::remove_dir_all(app.path.join(".git/hooks")).unwrap();
+    world.kpmo(["uninstall-hooks", "lib"]).fine();
+    assert_eq!(world.status("app")["hooks"], "missing");
+    assert_eq!(world.status("lib")["hooks"], "missing");
+    // One after the other, by one thread: when this is done, those are, too.
+    world.init("new", &[], &[("a.txt", "one\n")]);
+    world.kpmo(["repo", "add", "new"]).fine();
+    fs::remove_file(world.at("new").hook("pre-push")).unwrap();
+    world.until("new is healed", || world.status("new")["hooks"] == "ok");
+    assert_eq!(world.status("app")["hooks"], "missing");
+    assert_eq!(world.status("lib")["hooks"], "missing");
+    assert!(!app.path.join(".git/hooks").exists() && !lib.hook("pre-commit").is_symlink());
+    world.until_events("hooks-healed", 1);
+}

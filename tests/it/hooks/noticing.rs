@@ -1,0 +1,66 @@
+//! What went by the hooks is noticed.
+
+use crate::world::{World, key, secret};
+
+#[test]
+fn a_skip_is_noticed_and_stops_the_push() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app").with_origin();
+    app.git(["push", "-q", "origin", "main"]).fine();
+    app.stage("a.txt", "two\n").commit().fine();
+
+    let bad = app.slip("bad.txt", secret()).head();
+    world.until_unvalidated("app", 1);
+    let said = app.git(["push", "-q", "origin", "main"]).refused();
+    said.says("push refused in app")
+        .says(&format!("secrets bad.txt:1 (commit {})", &bad[..10]))
+        .hides(&key());
+    assert_eq!(
+        app.ask(["ls-remote", "origin", "main"]).split('\t').next(),
+        Some(&*app.ask(["rev-parse", "HEAD~2"]))
+    );
+
+    // Neither judged nor noted; the next hook or push notices.
+    app.stage("worse.txt", secret());
+    app.git_with("KPMO_HOOK", "0", ["commit", "-qm", "skipped"]).fine().silent();
+    app.stage("a.txt", "three\n").commit().fine();
+    world.until_unvalidated("app", 2);
+    app.git(["push", "-q", "origin", "main"])
+        .refused()
+        .says("2 findings")
+        .says("secrets worse.txt:1 (commit ");
+    app.git_with("KPMO_HOOK", "0", ["push", "-q", "origin", "main"]).fine().silent();
+}
+
+#[test]
+fn a_commit_that_is_gone_is_no_commit_to_worry_about() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    app.slip("bad.txt", secret());
+    world.until_unvalidated("app", 1);
+    app.git(["rm", "-qf", "bad.txt"]).fine();
+    app.git(["commit", "-q", "--amend", "--allow-empty", "-m", "without"]).fine();
+    world.until_unvalidated("app", 0);
+}
+
+#[test]
+fn what_came_by_another_way_is_judged_late() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    app.git(["checkout", "-q", "-b", "side"]).fine();
+    app.stage("b.txt", "b\n").commit().fine();
+    app.stage("c.txt", "c\n").commit().fine();
+    app.git(["checkout", "-q", "main"]).fine();
+    app.stage("a.txt", "two\n").commit().fine();
+    app.git(["cherry-pick", "side"]).fine();
+    app.git(["rebase", "-q", "main", "side"]).fine();
+    let late = || world.events("late-verdict").len() as u64;
+    world.until("the commits are judged", || late() >= 2);
+    assert_eq!(world.status("app")["unvalidated"], 0);
+    app.git(["checkout", "-q", "-b", "bad", "main"]).fine();
+    app.slip("bad.txt", secret());
+    app.git(["checkout", "-q", "main"]).fine();
+    app.stage("a.txt", "three\n").commit().fine();
+    app.git(["cherry-pick", "bad"]).fine();
+    world.until_unvalidated("app", 2);
+}
