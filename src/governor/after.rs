@@ -6,15 +6,17 @@
 //! whoever dies at whatever moment, the next pass finds what is left, and since
 //! the ledger records a call's id once, nothing counts twice.
 
+mod queue;
+
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc,
         mpsc::{self, RecvTimeoutError},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use prost::Message;
@@ -25,24 +27,22 @@ use super::{
     Error, Governor,
     call::{HookCall, Judgement},
     commit::{Subject, hook_name, summary},
-    locked,
     onboard::HEADS,
 };
 use crate::{
     client::{SPOOL_SUFFIX, keep},
     fs::{IoContext, RealWriter, Writer},
     generated::kanban::{HookEvent, HookRequest},
-    git::{self, Head, Location, Objects},
+    git::{self, Location, Objects},
     ledger::{CommitState, EventDraft, EventKind, Filter, Projection},
 };
+use queue::Next;
+pub(super) use queue::Queue;
 
 /// How long to wait at most before the spool is looked at: for what could not be
 /// written, and for what hooks kept that could not reach us, as while this
 /// process was stopped, and that nobody wakes us for.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// How long an event waits before it is worked off: git is about to be answered,
-/// and goes on then.
-const HOLD_OFF: Duration = Duration::from_millis(5);
 /// How long what was worked off waits for company before the ledger is made to
 /// write it: a sync of the disk holds git up, which has only just been answered.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -54,91 +54,13 @@ const BACKGROUND: i32 = 10;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Age at which an unfinished file has no writer any more.
 const ABANDONED: Duration = Duration::from_secs(3_600);
-/// Most events of which it is remembered where HEAD was.
-const MOST_HEADS: usize = 10_000;
 /// Most commits that one event is taken to have made.
 const AT_ONCE: usize = 100;
-
-/// Wakes and stops the thread that works the spool off.
-#[derive(Default)]
-pub(super) struct Queue {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-/// What there is to do.
-enum Next {
-    Work,
-    /// There may be, all the same: it is time to look.
-    Nothing,
-    End,
-}
-
-#[derive(Default)]
-struct State {
-    waiting: bool,
-    ending: bool,
-    running: bool,
-    /// Where HEAD was when events came that are yet to be worked off.
-    heads: HashMap<Uuid, Head>,
-}
-
-impl Queue {
-    fn wake(&self, call: Uuid, head: Option<Head>) {
-        let mut state = locked(&self.state);
-        if let Some(head) = head.filter(|_| state.heads.len() < MOST_HEADS) {
-            state.heads.insert(call, head);
-        }
-        let is_first = !std::mem::replace(&mut state.waiting, true);
-        drop(state);
-        if is_first {
-            self.changed.notify_all();
-        }
-    }
-
-    fn head_of(&self, call: Uuid) -> Option<Head> {
-        locked(&self.state).heads.remove(&call)
-    }
-
-    /// Waits for something to do, for at most `patience`.
-    fn wait(&self, patience: Duration) -> Next {
-        let idle = |state: &mut State| !state.waiting && !state.ending;
-        let waited = self.changed.wait_timeout_while(locked(&self.state), patience, idle);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        if state.waiting {
-            let ending = |state: &mut State| !state.ending;
-            let waited = self.changed.wait_timeout_while(state, HOLD_OFF, ending);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        match (state.ending, std::mem::take(&mut state.waiting)) {
-            (true, _) => Next::End,
-            (false, true) => Next::Work,
-            (false, false) => Next::Nothing,
-        }
-    }
-
-    /// Ends the thread after the pass that it is in, or leaves it behind after
-    /// `patience`.
-    pub(super) fn finish(&self, patience: Duration) {
-        let deadline = Instant::now() + patience;
-        let mut state = locked(&self.state);
-        state.ending = true;
-        self.changed.notify_all();
-        while state.running {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                tracing::warn!("events taken in are left for the next governor");
-                return;
-            }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-}
 
 /// Starts the thread, which begins with what an earlier governor left.
 pub(super) fn start(governor: &Arc<Governor>) {
     let governor = Arc::clone(governor);
-    locked(&governor.after.state).running = true;
+    governor.after.begin();
     let worker = Arc::clone(&governor);
     sweep(&governor.home.spool());
     let spawned = std::thread::Builder::new().name("after".into()).spawn(move || {
@@ -158,12 +80,11 @@ pub(super) fn start(governor: &Arc<Governor>) {
         // What came in meanwhile is kept; this makes it quick to find.
         pass.run(&worker);
         pass.settle(&worker);
-        locked(&worker.after.state).running = false;
-        worker.after.changed.notify_all();
+        worker.after.ended();
     });
     if let Err(error) = spawned {
         tracing::error!(%error, "the thread for events of the past could not be started");
-        locked(&governor.after.state).running = false;
+        governor.after.ended();
     }
 }
 
@@ -285,10 +206,16 @@ impl Governor {
     /// Records what an event of the past says, and judges the commits that it
     /// brought and that nobody judged.
     fn digest(&self, call: &HookCall) {
+        if self.twice.is_repeated(call) {
+            return;
+        }
         let mut draft = EventDraft::new(EventKind::HeadMoved, "hook");
         draft.event_id = call.id;
         draft.attributes.insert("hook".into(), hook_name(call.event.as_str_name()));
         draft.attributes.insert("occurred_at".into(), call.occurred_at.to_string());
+        if call.skipped {
+            draft.attributes.insert("skipped".into(), "KPMO_HOOK=0".into());
+        }
         let place = Location::of(&call.surroundings).map_err(Error::from);
         let Ok(location) = place else {
             let why = place.map_or_else(|error| error.message, |_| String::new());
@@ -314,6 +241,9 @@ impl Governor {
         }
         let repo_id = draft.repo_id.clone();
         self.ledger.append_later(draft);
+        // A merge may bring another history along.
+        self.want_identity(repo_id.as_deref(), call.event == HookEvent::PostMerge);
+        self.look_after_hooks(&subject, &location);
         self.want_snapshot(repo_id.as_deref(), &hook_name(call.event.as_str_name()));
     }
 
@@ -368,7 +298,7 @@ impl Governor {
             late.event_id = derived_id(call.id, &commit);
             late.repo_id = Some(id.to_owned());
             late.attributes = summary(&standing.findings);
-            late.projection = Some(Projection::Commits { ids: vec![commit], state: standing.state });
+            late.projection = Some(standing.projection(subject, &commit));
             self.ledger.append_later(late);
         }
         if !validated.is_empty() {
@@ -394,7 +324,7 @@ impl Governor {
     }
 
     /// Where the repository's branches stood when it was registered.
-    fn heads_before(&self, id: &str) -> Result<Vec<String>, Error> {
+    pub(super) fn heads_before(&self, id: &str) -> Result<Vec<String>, Error> {
         let filter = Filter { kinds: vec![EventKind::RepoAdded], repo_id: Some(id.to_owned()) };
         let added = self.ledger.read(1, 1, &filter)?;
         let heads = added.first().and_then(|event| event.attributes.get(HEADS));

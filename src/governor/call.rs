@@ -26,6 +26,10 @@ pub struct HookCall {
     pub occurred_at: Timestamp,
     /// Told afterwards, because nobody was there at the time.
     pub replayed: bool,
+    /// Which process of git's ran the hook; opaque, empty if nobody knows.
+    pub invocation: Vec<u8>,
+    /// Somebody wanted nothing judged before.
+    pub skipped: bool,
 }
 
 impl TryFrom<&HookRequest> for HookCall {
@@ -53,6 +57,8 @@ impl TryFrom<&HookRequest> for HookCall {
             occurred_at: Timestamp::new(at.seconds, at.nanos)
                 .map_err(|e| Error::bad_request("occurred_at", e))?,
             replayed: request.replayed,
+            invocation: request.invocation.clone(),
+            skipped: request.skipped,
         })
     }
 }
@@ -103,17 +109,26 @@ impl Judgement {
 }
 
 impl Governor {
-    /// Answers one hook. May block on files: call it on a blocking thread.
+    /// Answers one hook; one that git runs twice for the same thing is judged and
+    /// recorded once. May block on files: call it on a blocking thread.
     pub fn hook(&self, call: &HookCall, encoded: &[u8]) -> Result<Judgement, Error> {
+        self.twice.once(call, || self.answer(call, encoded))
+    }
+
+    fn answer(&self, call: &HookCall, encoded: &[u8]) -> Result<Judgement, Error> {
         match call.event {
             HookEvent::PreCommit | HookEvent::PreMergeCommit if !call.replayed => self.before_commit(call),
+            HookEvent::CommitMsg if !call.replayed => self.before_message(call),
             HookEvent::PrePush if !call.replayed => self.before_push(call),
             HookEvent::PreCommit
             | HookEvent::PreMergeCommit
             | HookEvent::PostCommit
             | HookEvent::PostCheckout
             | HookEvent::PostMerge
-            | HookEvent::PostRewrite => self.take_in(call, encoded),
+            | HookEvent::PostRewrite
+            | HookEvent::PostApplypatch => self.take_in(call, encoded),
+            // Its commit, if it became one, is judged with its message.
+            HookEvent::CommitMsg => Ok(Judgement::noted(None)),
             HookEvent::PreRebase => Ok(self.before_rebase(call)),
             other => Err(Error::bad_request(
                 "event",

@@ -7,16 +7,16 @@ use std::{
 
 use uuid::Uuid;
 
-use super::event::Kind;
+use super::{event::Kind, invocation};
 use crate::{
-    client::{Budgets, ConnectError, Endpoint, Home, StartError, connect_or_start},
+    client::{Budgets, ConnectError, Endpoint, Home, StartError, connect, connect_or_start},
     generated::kanban::{
         EnvVar, HookEvent, HookRequest, HookResponse, context_check_client::ContextCheckClient,
     },
 };
 
 /// Of what git sets, what the governor needs to see the repository as git does.
-const GIT_VARIABLES: [&str; 9] = [
+const GIT_VARIABLES: [&str; 12] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -26,7 +26,15 @@ const GIT_VARIABLES: [&str; 9] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_QUARANTINE_PATH",
     "GIT_NAMESPACE",
+    // Who commits; git tells its hooks the author.
+    "GIT_AUTHOR_EMAIL",
+    "GIT_COMMITTER_EMAIL",
+    NO_EDITOR.0,
 ];
+
+/// How git tells a hook that it has opened no editor; what editor it may be
+/// otherwise is nobody's business.
+const NO_EDITOR: (&str, &[u8]) = ("GIT_EDITOR", b":");
 
 /// How long git waits for what it only tells.
 const TELLING: Duration = Duration::from_millis(200);
@@ -61,7 +69,8 @@ pub(super) fn request(event: HookEvent, args: &[OsString], stdin: Option<Vec<u8>
         .iter()
         .filter_map(|name| {
             let value = std::env::var_os(name)?.into_vec();
-            Some(EnvVar { name: (*name).to_owned(), value })
+            let is_told = *name != NO_EDITOR.0 || value == NO_EDITOR.1;
+            is_told.then(|| EnvVar { name: (*name).to_owned(), value })
         })
         .collect();
     HookRequest {
@@ -76,6 +85,8 @@ pub(super) fn request(event: HookEvent, args: &[OsString], stdin: Option<Vec<u8>
         occurred_at: Some(SystemTime::now().into()),
         replayed: false,
         hook_version: env!("CARGO_PKG_VERSION").to_owned(),
+        invocation: invocation::of_git(),
+        skipped: false,
     }
 }
 
@@ -86,19 +97,32 @@ pub(super) fn call(
     kind: Kind,
     request: HookRequest,
 ) -> Result<HookResponse, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()
-        .map_err(Failure::Runtime)?
-        .block_on(async {
-            let exchange = exchange(home, endpoint, kind, request);
-            if !kind.is_only_told() {
-                return exchange.await;
-            }
-            // A governor that is being started by then goes on without us.
-            tokio::time::timeout(TELLING, exchange).await.unwrap_or(Err(Failure::Late(TELLING)))
-        })
+    runtime()?.block_on(async {
+        let exchange = exchange(home, endpoint, kind, request);
+        if !kind.is_only_told() {
+            return exchange.await;
+        }
+        // A governor that is being started by then goes on without us.
+        tokio::time::timeout(TELLING, exchange).await.unwrap_or(Err(Failure::Late(TELLING)))
+    })
+}
+
+/// Tells a governor that runs, and starts none: whoever switches kpmo off for
+/// once does not want to wait for it.
+pub(super) fn tell(home: &Home, endpoint: Option<&Endpoint>, request: HookRequest) -> Result<(), Failure> {
+    let no_connection = |error| Failure::Start(StartError::Connect(error));
+    let told = async {
+        let socket = Endpoint::socket(home, endpoint).map_err(|e| no_connection(e.into()))?;
+        let connection = connect(&socket, TELLING).await.map_err(no_connection)?;
+        ContextCheckClient::new(connection).hook(request).await.map_err(Failure::Status)
+    };
+    runtime()?
+        .block_on(async { tokio::time::timeout(TELLING, told).await.unwrap_or(Err(Failure::Late(TELLING))) })
+        .map(drop)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(Failure::Runtime)
 }
 
 /// One call, and again where the connection breaks under it: a governor that

@@ -23,6 +23,8 @@ use std::{
     time::Duration,
 };
 
+use super::signals::Forwarding;
+
 #[cfg(test)]
 mod tests;
 
@@ -134,8 +136,9 @@ pub fn chained_hook(argv0: &Path, name: &str, cwd: &Path) -> Option<PathBuf> {
 /// Runs a chained hook to its end, as git would: with these arguments, this
 /// environment and this working directory. `stdin` is what git had written;
 /// without it, standard input is inherited. A hook that leaves its input unread
-/// is no error. Returns the exit status as shells have it: 128 and the signal's
-/// number for a death by signal.
+/// is no error. Signals that this process gets meanwhile are passed on. Returns
+/// the exit status as shells have it: 128 and the signal's number for a death by
+/// signal, and also where one was passed on.
 ///
 /// # Errors
 ///
@@ -146,10 +149,11 @@ pub fn run_chained<A: AsRef<OsStr>>(
     stdin: Option<&[u8]>,
     invocation: &Invocation,
 ) -> io::Result<i32> {
+    let signals = Forwarding::begin();
     let mut child = start(hook, |program| {
         let mut command = program.command(args, invocation);
         command.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::inherit() });
-        command.spawn()
+        signals.spawn(|| command.spawn())
     })?;
     if let (Some(bytes), Some(mut pipe)) = (stdin, child.stdin.take()) {
         let bytes = bytes.to_vec();
@@ -157,8 +161,10 @@ pub fn run_chained<A: AsRef<OsStr>>(
         // open and never read it.
         thread::spawn(move || pipe.write_all(&bytes));
     }
-    let status = child.wait()?;
-    Ok(status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1))
+    let (status, passed) = signals.wait(&mut child)?;
+    // git has ended by then, whatever the hook made of it.
+    let signal = passed.or(status.signal()).map(|signal| 128 + signal);
+    Ok(signal.or(status.code()).unwrap_or(1))
 }
 
 /// Becomes the chained hook: for events that kpmo does not judge. Returns only

@@ -11,14 +11,16 @@ pub(super) struct Kind {
     pub doing: &'static str,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 10] = [
     Kind { event: HookEvent::PreCommit, name: "pre-commit", doing: "commit" },
     Kind { event: HookEvent::PreMergeCommit, name: "pre-merge-commit", doing: "merge" },
+    Kind { event: HookEvent::CommitMsg, name: "commit-msg", doing: "commit" },
     Kind { event: HookEvent::PrePush, name: "pre-push", doing: "push" },
     Kind { event: HookEvent::PostCommit, name: "post-commit", doing: "commit" },
     Kind { event: HookEvent::PostCheckout, name: "post-checkout", doing: "checkout" },
     Kind { event: HookEvent::PostMerge, name: "post-merge", doing: "merge" },
     Kind { event: HookEvent::PostRewrite, name: "post-rewrite", doing: "rewrite" },
+    Kind { event: HookEvent::PostApplypatch, name: "post-applypatch", doing: "patch" },
     Kind { event: HookEvent::PreRebase, name: "pre-rebase", doing: "rebase" },
 ];
 

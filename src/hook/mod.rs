@@ -8,7 +8,9 @@
 mod call;
 pub(crate) mod chain;
 mod event;
+mod invocation;
 mod say;
+mod signals;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -19,7 +21,7 @@ use std::{
 
 use crate::{
     client::{Endpoint, Home, Unreachable, keep},
-    generated::kanban::{HookEvent, Verdict},
+    generated::kanban::{HookEvent, HookRequest, Verdict},
 };
 use event::Kind;
 
@@ -33,14 +35,15 @@ kpmo-hook: what git runs as a hook; it asks the kpmo governor and passes on its 
 Usage: kpmo-hook run EVENT [ARGS...]   do by hand what git would trigger
        kpmo-hook --version | --help
 
-EVENT  pre-commit, pre-merge-commit, pre-push, post-commit, post-checkout,
-       post-merge, post-rewrite or pre-rebase, with the arguments and the standard
-       input that githooks(5) describes.
+EVENT  pre-commit, pre-merge-commit, commit-msg, pre-push, post-commit,
+       post-checkout, post-merge, post-rewrite, post-applypatch or pre-rebase, with the
+       arguments
+       and the standard input that githooks(5) describes.
 
 Installed by `kpmo install-hooks`, it learns EVENT from the name it is run by.
 
 Environment:
-  KPMO_HOOK=0   judge nothing this time (what it skips is noticed later)
+  KPMO_HOOK=0   judge nothing this time (the governor is told all the same)
   KPMO_HOME     directory of the governor's home, where the program stands in none
   KPMO_SOCKET   path of the governor's socket
 
@@ -110,6 +113,7 @@ fn as_hook(invocation: &chain::Invocation, args: &[OsString]) -> i32 {
         // core.hooksPath named: pass through.
         return chained.map_or(0, |hook| chain::replace_process(&hook, args, invocation));
     };
+    end_with_git(kind);
     let stdin = read_stdin(kind);
     if let Some(hook) = chained {
         match chain::run_chained(&hook, args, stdin.as_deref(), invocation) {
@@ -122,6 +126,17 @@ fn as_hook(invocation: &chain::Invocation, args: &[OsString]) -> i32 {
         }
     }
     judge(kind, args, stdin)
+}
+
+/// Where git is killed, nobody waits for this process and its chained hook any
+/// more, and git itself ends no hook. What has happened is told all the same.
+fn end_with_git(kind: Kind) {
+    #[cfg(target_os = "linux")]
+    if !kind.is_past() {
+        let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = kind;
 }
 
 /// What git wrote for the hook; `None` for events that get nothing, so that a
@@ -138,15 +153,23 @@ fn read_stdin(kind: Kind) -> Option<Vec<u8>> {
 
 /// Asks the governor, and does as it says.
 fn judge(kind: Kind, args: &[OsString], stdin: Option<Vec<u8>>) -> i32 {
-    if std::env::var_os("KPMO_HOOK").is_some_and(|value| value == OsStr::new("0")) {
+    let skipped = std::env::var_os("KPMO_HOOK").is_some_and(|value| value == OsStr::new("0"));
+    if skipped && !kind.is_past() {
         return 0;
     }
     let mut request = call::request(kind.event, args, stdin);
     let home = match Home::of_hook() {
         Ok(home) => home,
+        Err(_) if skipped => return 0,
         Err(error) => return unreachable(kind, None, &request, &error.to_string()),
     };
     let endpoint = Endpoint::read(&home);
+    if skipped {
+        request.skipped = true;
+        request.stdin.truncate(STDIN_LIMIT);
+        pass_by(&home, endpoint.as_ref(), &request);
+        return 0;
+    }
     if request.stdin.len() > STDIN_LIMIT {
         if !kind.is_past() {
             let why = "it is of more refs than can be judged at once: push them in several parts";
@@ -164,12 +187,20 @@ fn judge(kind: Kind, args: &[OsString], stdin: Option<Vec<u8>>) -> i32 {
     }
 }
 
+/// What goes by unjudged because somebody wants it so is noticed: the governor is
+/// told if it is there, else finds it kept. Nobody is kept waiting or hears of it.
+fn pass_by(home: &Home, endpoint: Option<&Endpoint>, request: &HookRequest) {
+    if call::tell(home, endpoint, request.clone()).is_err() && home.state.is_dir() {
+        let _ = keep(&home.spool(), request, true);
+    }
+}
+
 /// The governor gave no verdict: remember the event, and follow
 /// `on_unreachable`.
 fn unreachable(
     kind: Kind,
     home: Option<(&Home, Option<&Endpoint>)>,
-    request: &crate::generated::kanban::HookRequest,
+    request: &HookRequest,
     why: &str,
 ) -> i32 {
     if kind.is_only_told() {
@@ -185,6 +216,11 @@ fn unreachable(
     if block {
         say::blocked(kind, why);
         return 1;
+    }
+    if kind.event == HookEvent::CommitMsg {
+        // pre-commit has said it, and the commit is judged with its message when
+        // it is there.
+        return 0;
     }
     // A push that went through unjudged leaves nothing to judge later but its
     // commits, and those have hooks of their own.

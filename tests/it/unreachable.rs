@@ -1,6 +1,8 @@
 //! When there is no governor to be had: git goes on or is told what to do, and
 //! what happened meanwhile is taken in afterwards.
 
+mod late;
+
 use std::{
     fs,
     os::unix::{
@@ -306,6 +308,8 @@ fn a_home_that_cannot_be_written_is_named_and_git_goes_on() {
 fn it_ends_when_its_home_is_deleted() {
     let world = with_app().up();
     let pid = world.pid().unwrap();
+    // Else it may be writing where this has just removed everything.
+    world.until_captured();
     fs::remove_dir_all(world.home()).unwrap();
     commit(&world.at("app"), "two\n").fine();
     world.until("the process is gone", || !world.is_governor(pid));
@@ -381,15 +385,7 @@ fn ctrl_c_ends_git_while_a_hook_waits() {
     world.signal("STOP");
     app.stage("a.txt", "two\n");
     let mut git = Background::start(app.command("git").args(["commit", "-qm", "change"]));
-    let hook = || {
-        let listed = Command::new("ps").args(["-A", "-o", "pgid=,args="]).output().unwrap();
-        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-        listed.lines().any(|line| {
-            let (group, args) = line.trim().split_once(' ').unwrap_or_default();
-            group == git.pid().to_string() && args.contains("pre-commit")
-        })
-    };
-    world.until("the hook waits", hook);
+    world.until("the hook waits", || git.runs("pre-commit"));
     git.signal_all("INT");
     assert!(!git.end().success());
     world.until("no process is left", || !git.is_there());

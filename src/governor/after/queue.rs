@@ -1,0 +1,102 @@
+use std::{
+    collections::HashMap,
+    sync::{Condvar, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use uuid::Uuid;
+
+use crate::{git::Head, governor::locked};
+
+/// How long an event waits before it is worked off: git is about to be answered,
+/// and goes on then.
+const HOLD_OFF: Duration = Duration::from_millis(5);
+/// Most events of which it is remembered where HEAD was.
+const MOST_HEADS: usize = 10_000;
+
+/// Wakes and stops the thread that works the spool off.
+#[derive(Default)]
+pub(in crate::governor) struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// What there is to do.
+pub(super) enum Next {
+    Work,
+    /// There may be, all the same: it is time to look.
+    Nothing,
+    End,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: bool,
+    ending: bool,
+    running: bool,
+    /// Where HEAD was when events came that are yet to be worked off.
+    heads: HashMap<Uuid, Head>,
+}
+
+impl Queue {
+    pub(super) fn wake(&self, call: Uuid, head: Option<Head>) {
+        let mut state = locked(&self.state);
+        if let Some(head) = head.filter(|_| state.heads.len() < MOST_HEADS) {
+            state.heads.insert(call, head);
+        }
+        let is_first = !std::mem::replace(&mut state.waiting, true);
+        drop(state);
+        if is_first {
+            self.changed.notify_all();
+        }
+    }
+
+    pub(super) fn head_of(&self, call: Uuid) -> Option<Head> {
+        locked(&self.state).heads.remove(&call)
+    }
+
+    /// Waits for something to do, for at most `patience`.
+    pub(super) fn wait(&self, patience: Duration) -> Next {
+        let idle = |state: &mut State| !state.waiting && !state.ending;
+        let waited = self.changed.wait_timeout_while(locked(&self.state), patience, idle);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if state.waiting {
+            let ending = |state: &mut State| !state.ending;
+            let waited = self.changed.wait_timeout_while(state, HOLD_OFF, ending);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        match (state.ending, std::mem::take(&mut state.waiting)) {
+            (true, _) => Next::End,
+            (false, true) => Next::Work,
+            (false, false) => Next::Nothing,
+        }
+    }
+
+    /// The thread runs.
+    pub(super) fn begin(&self) {
+        locked(&self.state).running = true;
+    }
+
+    /// The thread has ended, or could not be started.
+    pub(super) fn ended(&self) {
+        locked(&self.state).running = false;
+        self.changed.notify_all();
+    }
+
+    /// Ends the thread after the pass that it is in, or leaves it behind after
+    /// `patience`.
+    pub(in crate::governor) fn finish(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut state = locked(&self.state);
+        state.ending = true;
+        self.changed.notify_all();
+        while state.running {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                tracing::warn!("events taken in are left for the next governor");
+                return;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
