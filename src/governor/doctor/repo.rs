@@ -1,0 +1,187 @@
+use std::path::Path;
+
+use super::{
+    super::hooks::{events_of, place},
+    Check, Level, Means,
+};
+use crate::{
+    fs::shown,
+    git::{self, Git, GitError, Location},
+    hook::chain,
+    install::{self, HookAction, HooksState, InstallError, Wanted},
+    ledger,
+    registry::{Document, Repo, RepoStatus},
+};
+
+/// What stands between git and a verdict in one repository, in git's order.
+pub(super) fn examine(means: &Means<'_>, document: &Document, path: &Path) -> Vec<Check> {
+    let git = &means.git;
+    let location = match Location::at(path).or_else(|_| Location::discover(path)) {
+        Ok(location) => location,
+        Err(error) => {
+            let fix = "`kpmo scan` finds where it is now, `kpmo repo remove` takes it out of the registry";
+            return vec![Check::error("repository", error.to_string(), fix).at(path)];
+        }
+    };
+    let entry = registered(document, &location);
+    let name = entry.map_or_else(|| shown(&location.main_path()), |repo| repo.name.clone());
+    let mut checks = Vec::new();
+    match git::open(git, &location).and_then(|objects| objects.head()) {
+        Ok(head) => {
+            let on =
+                head.branch.map_or_else(|| "a detached HEAD".to_owned(), |branch| format!("branch {branch}"));
+            let said = format!("{} on {on}", shown(location.directory()));
+            checks.push(Check::fine("repository", said).at(location.directory()));
+        }
+        Err(error @ GitError::Owner { .. }) => {
+            checks.push(Check::error("owner", error.to_string(), "trust it as said, or change its owner"));
+        }
+        Err(error) => {
+            checks.push(
+                Check::error("repository", error.to_string(), "`git fsck` tells what is wrong").at(path),
+            );
+        }
+    }
+    checks.push(standing(entry, &location));
+    let mut trusted = true;
+    match place_of_hooks(git, &location) {
+        Ok(check) => checks.push(check),
+        Err(error) => {
+            trusted = false;
+            checks.push(Check::error("hooks-path", error.to_string(), ""));
+        }
+    }
+    if trusted {
+        checks.extend(hooks(means, &location, entry, &name));
+    }
+    if let Ok(commands) = git::hook_commands(git, &location) {
+        checks.extend(commands.into_iter().map(|(name, command)| {
+            Check::fine("configured-hooks", format!("git's configuration has a hook {name}: {command}"))
+        }));
+    }
+    checks.extend(entry.and_then(|repo| unvalidated(means, &location, repo)));
+    checks.into_iter().map(|check| check.of(&name)).collect()
+}
+
+/// What is wrong with a registered repository's hooks, in a word; `None`: nothing.
+pub(super) fn briefly(means: &Means<'_>, repo: &Repo) -> Option<Check> {
+    if repo.status == RepoStatus::Archived && !repo.local_path.exists() {
+        return None;
+    }
+    let wrong = |said: String, fix: String| {
+        Some(Check::error("hooks", said, fix).at(&repo.local_path).of(&repo.name))
+    };
+    let report = Location::at(&repo.local_path)
+        .map_err(|e| e.to_string())
+        .and_then(|location| look(means, &location, Some(repo)));
+    match report {
+        Err(said) => wrong(said, format!("`kpmo doctor {}` tells more", repo.name)),
+        Ok(report) if report.state == HooksState::Ok => None,
+        Ok(report) => wrong(
+            format!("hooks are {} in {}", report.state.as_str(), shown(&report.hooks_dir)),
+            format!("run: kpmo install-hooks {}", repo.name),
+        ),
+    }
+}
+
+/// The entry of the repository at `location`.
+fn registered<'a>(document: &'a Document, location: &Location) -> Option<&'a Repo> {
+    let main = location.main_path();
+    let by_path =
+        |repo: &&Repo| repo.local_path == main || Some(&repo.local_path) == location.work_tree.as_ref();
+    let by_git = |repo: &&Repo| {
+        Location::at(&repo.local_path).is_ok_and(|other| other.common_dir == location.common_dir)
+    };
+    document.repos.iter().find(by_path).or_else(|| document.repos.iter().find(by_git))
+}
+
+fn standing(entry: Option<&Repo>, location: &Location) -> Check {
+    let Some(repo) = entry else {
+        let add = format!("run: kpmo repo add {}", shown(&location.main_path()));
+        return Check::error("registered", "the repository is not registered", add);
+    };
+    if repo.status == RepoStatus::Archived {
+        let said = format!("registered as {}, which is archived: commits are refused", repo.name);
+        return Check::warn("registered", said, "to go on with it change its `status` in repos.yml");
+    }
+    if repo.id.is_none() {
+        let said = format!("registered as {}, without an id", repo.name);
+        return Check::warn("registered", said, "`kpmo repo list` gives it one");
+    }
+    Check::fine("registered", format!("registered as {} ({})", repo.name, repo.status.as_str()))
+}
+
+/// Where git looks for hooks, and why.
+fn place_of_hooks(git: &Git, location: &Location) -> Result<Check, GitError> {
+    let Some(origin) = git::setting_origin(git, location, "core.hooksPath")? else {
+        let dir = location.common_dir.join("hooks");
+        let said = format!("git looks for hooks in {}, as it does by default", shown(&dir));
+        return Ok(Check::fine("hooks-path", said).at(&dir));
+    };
+    let value = crate::fs::shown_bytes(&origin.value);
+    let said = match &origin.file {
+        Some(file) => {
+            let file = shown(file);
+            let place = if origin.line == 0 { file } else { format!("{file}:{}", origin.line) };
+            format!("core.hooksPath is {value}, set in {place} ({})", origin.scope)
+        }
+        None => format!("core.hooksPath is {value}, set by the command line or the environment"),
+    };
+    let check = Check::fine("hooks-path", said).line(origin.line);
+    Ok(match &origin.file {
+        Some(file) => check.at(file),
+        None => check,
+    })
+}
+
+fn look(means: &Means<'_>, location: &Location, repo: Option<&Repo>) -> Result<install::Report, String> {
+    let configured = git::hooks_path(&means.git, location).map_err(|error| error.to_string())?;
+    let place = place(&means.git, location, configured, None).map_err(|error| error.to_string())?;
+    let tags = repo.map(|repo| repo.tags.as_slice()).unwrap_or_default();
+    let events = events_of(&means.policy.effective(repo.map(|repo| repo.name.as_str()), tags));
+    let wanted = Wanted { program: &means.home.bin.join("kpmo-hook"), events: &events, mode: None };
+    install::check(&place, &wanted).map_err(|error: InstallError| error.to_string())
+}
+
+/// Each hook's place: what stands there, and what it runs first.
+fn hooks(means: &Means<'_>, location: &Location, repo: Option<&Repo>, name: &str) -> Vec<Check> {
+    let report = match look(means, location, repo) {
+        Ok(report) => report,
+        Err(error) => return vec![Check::error("hooks", error, "make it readable for this user")],
+    };
+    let fix = format!("run: kpmo install-hooks {name}");
+    let mut checks = Vec::new();
+    for change in report.changes {
+        let detail = if change.detail.is_empty() { String::new() } else { format!(" ({})", change.detail) };
+        let event = change.event;
+        let check = match change.action {
+            HookAction::Unchanged => {
+                let chained = chain::chained_hook(&change.path, event, location.directory());
+                let first = chained.map_or_else(String::new, |hook| format!("; {} runs first", shown(&hook)));
+                Check::fine("hooks", format!("{event} is kpmo's{first}"))
+            }
+            HookAction::Foreign => {
+                Check::error("hooks", format!("{event} is another's{detail}"), fix.clone())
+            }
+            _ => Check::error("hooks", format!("{event} is missing{detail}"), fix.clone()),
+        };
+        checks.push(check.at(&change.path));
+    }
+    checks
+}
+
+/// Commits that the rules did not pass and that are still there.
+fn unvalidated(means: &Means<'_>, location: &Location, repo: &Repo) -> Option<Check> {
+    let path = means.home.state.join("ledger.sqlite3");
+    let commits = ledger::unvalidated(&path, repo.id.as_deref()?).ok()?;
+    let present = git::reachable(&means.git, location, &commits).ok()?;
+    if present == 0 {
+        return Some(Check::new("unvalidated", Level::Fine, "every commit since registration has passed"));
+    }
+    let things = if present == 1 { "1 commit has" } else { &format!("{present} commits have") };
+    Some(Check::warn(
+        "unvalidated",
+        format!("{things} not passed the rules; pushes of them are refused"),
+        "`git push` says what is wrong with each",
+    ))
+}
