@@ -1,7 +1,12 @@
-//! What hooks add to `git commit`: kpmo's beside none, beside the least that a
-//! hook asking a daemon can cost, and beside other tools' hooks that do nothing.
+//! What hooks add to git: kpmo's beside none, beside the least that a hook asking
+//! a daemon can cost, and beside other tools' hooks that do nothing.
 //!
-//! `cargo bench --bench hook_cost -- [--rounds N]`
+//! `cargo bench --bench hook_cost -- [--rounds N] [GROUP…]`
+//!
+//! Groups, all of them where none is named: `commit` of one line, with all rules
+//! and the snapshot that follows; `push` of one commit to a bare repository on
+//! the same disk; `large`, a commit of one line among 50,000 files; `rebase` of
+//! 100 commits; `at-once`, commits in 64 repositories at the same time.
 //!
 //! Every variant is a clone of one repository, with its hooks installed the way
 //! its tool does that. A round makes two commits in each, one with hooks and one
@@ -19,7 +24,7 @@ use std::{
     thread,
 };
 
-use world::{Variant, World};
+use world::{Fleet, Took, Variant, World};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -27,12 +32,29 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 const WARM_UP: usize = 5;
 /// What kpmo may add to a commit, in milliseconds: linked for musl, and as it
 /// comes.
-const GOALS: [(&str, f64); 2] = [("kpmo, musl", 5.0), ("kpmo, dynamic", 7.0)];
+const GOALS: [(&str, f64); 2] = [("kpmo, musl", 4.5), ("kpmo, dynamic", 7.0)];
+/// What it may add to a push.
+const PUSH_GOAL: f64 = 4.0;
+/// To a commit in a large repository.
+const LARGE_GOAL: f64 = 15.0;
+/// To each commit of a rebase.
+const REBASE_GOAL: f64 = 4.0;
+/// How many times as long as one alone the slowest of many commits may take.
+const AT_ONCE_GOAL: f64 = 20.0;
+/// Of prek's hooks that do nothing kpmo may cost this part.
+const PART_OF_PREK: f64 = 8.0;
+/// Files of a large repository.
+const MANY_FILES: usize = 50_000;
+/// Commits of a rebase.
+const REBASED: u32 = 100;
+/// Repositories that are committed to at once.
+const AT_ONCE: usize = 64;
+const GROUPS: [&str; 5] = ["commit", "push", "large", "rebase", "at-once"];
 /// In bytes.
 const LARGEST_HOOK: u64 = 2 << 20;
 
 fn main() -> ExitCode {
-    match rounds().and_then(run) {
+    match options().and_then(|(rounds, groups)| run(rounds, &groups)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("hook_cost: {error}");
@@ -41,21 +63,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn rounds() -> Result<usize> {
+fn options() -> Result<(usize, Vec<String>)> {
     let mut args = env::args().skip(1);
     let mut rounds = 100;
+    let mut groups = Vec::new();
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--rounds" => rounds = args.next().ok_or("--rounds wants a number")?.parse()?,
             // cargo's own.
             "--bench" => {}
-            other => return Err(format!("{other} is not known; --rounds N is").into()),
+            group if GROUPS.contains(&group) => groups.push(group.to_owned()),
+            other => {
+                let known = GROUPS.join(", ");
+                return Err(format!("{other} is not known; --rounds N is, and these groups: {known}").into());
+            }
         }
     }
-    if rounds == 0 { Err("one round at least".into()) } else { Ok(rounds) }
+    if groups.is_empty() {
+        groups = GROUPS.map(str::to_owned).to_vec();
+    }
+    if rounds == 0 { Err("one round at least".into()) } else { Ok((rounds, groups)) }
 }
 
-fn run(rounds: usize) -> Result<()> {
+fn run(rounds: usize, groups: &[String]) -> Result<()> {
     // Without a target for a static one both are built to the same place.
     let dynamic = build_hook(&["--dynamic"])?;
     let hooks =
@@ -65,8 +95,51 @@ fn run(rounds: usize) -> Result<()> {
     // A socket's path has to be short, and a build directory's may be long.
     let place = tempfile::Builder::new().prefix("kpmo-bench-").tempdir_in("/tmp")?;
     let world = World::new(place.path())?;
-    let mut variants = vec![world.variant("no hooks")?, world.raw("raw client, musl")?];
+    let musl = &hooks[1].1;
+    for group in groups {
+        println!("\n## {group}");
+        match group.as_str() {
+            "commit" => commits(&world, &hooks, rounds)?,
+            "push" => {
+                let mut variants =
+                    vec![world.variant("pushes, no hooks")?, world.kpmo("pushes, kpmo", musl)?];
+                variants.extend(world.prek_as("pushes, prek")?);
+                let variants: Vec<Variant> =
+                    variants.into_iter().map(Variant::with_remotes).collect::<Result<_>>()?;
+                let variants = measured(variants, rounds, Variant::push)?;
+                println!("{}", table(&variants));
+                within("a push", added(&variants[1]), PUSH_GOAL);
+            }
+            "large" => {
+                world.origin("large.git", MANY_FILES, 1)?;
+                let variants = vec![world.kpmo_of("large.git", "large, kpmo", musl)?];
+                let variants = measured(variants, rounds.div_ceil(4), Variant::round)?;
+                println!("{}", table(&variants));
+                within(&format!("a commit among {MANY_FILES} files"), added(&variants[0]), LARGE_GOAL);
+            }
+            "rebase" => {
+                let variants = vec![world.kpmo("rebases, kpmo", musl)?.with_topic(REBASED)?];
+                let variants = measured(variants, rounds.div_ceil(20), Variant::rebase)?;
+                println!("{}", table(&variants));
+                within("a commit of a rebase", added(&variants[0]) / f64::from(REBASED), REBASE_GOAL);
+            }
+            _ => at_once(&world, musl)?,
+        }
+    }
     for (name, hook) in &hooks {
+        let size = fs::metadata(hook)?.len();
+        println!("kpmo-hook ({name}): {} KiB", size / 1024);
+        if size > LARGEST_HOOK {
+            println!("warning: more than the {} KiB that it may have", LARGEST_HOOK / 1024);
+        }
+    }
+    Ok(())
+}
+
+/// Commits of one line, by every variant there is.
+fn commits(world: &World, hooks: &[(&str, PathBuf)], rounds: usize) -> Result<()> {
+    let mut variants = vec![world.variant("no hooks")?, world.raw("raw client, musl")?];
+    for (name, hook) in hooks {
         variants.push(world.kpmo(name, hook)?);
     }
     for (name, found) in [("prek", world.prek()?), ("lefthook", world.lefthook()?)] {
@@ -76,35 +149,66 @@ fn run(rounds: usize) -> Result<()> {
         }
     }
 
+    let variants = measured(variants, rounds, Variant::round)?;
+    for variant in &variants {
+        variant.check(WARM_UP + rounds)?;
+    }
+    println!("{}", table(&variants));
+    let of = |name: &str| variants.iter().find(|variant| variant.name == name).map(added);
+    for (name, goal) in GOALS {
+        if let Some(added) = of(name) {
+            within(&format!("a commit ({name})"), added, goal);
+        }
+    }
+    if let (Some(ours), Some(prek)) = (of("kpmo, musl"), of("prek")) {
+        within("a commit, beside prek", ours, prek / PART_OF_PREK);
+    }
+    Ok(())
+}
+
+/// Runs so many rounds of each, in turn, after some that don't count.
+fn measured(
+    mut variants: Vec<Variant>,
+    rounds: usize,
+    run: impl Fn(&Variant, usize) -> Result<Took>,
+) -> Result<Vec<Variant>> {
     let load = load();
     for round in 0..WARM_UP + rounds {
         for index in order(round, variants.len()) {
-            let took = variants[index].round(round)?;
+            let took = run(&variants[index], round)?;
             if round >= WARM_UP {
                 variants[index].took.push(took);
             }
         }
     }
-    for variant in &variants {
-        variant.check(WARM_UP + rounds)?;
-    }
-
     println!("{rounds} rounds, {}", machine(&load));
-    println!("{}", table(&variants));
-    for (name, hook) in &hooks {
-        let size = fs::metadata(hook)?.len();
-        println!("kpmo-hook ({name}): {} KiB", size / 1024);
-        if size > LARGEST_HOOK {
-            println!("warning: more than the {} KiB that it may have", LARGEST_HOOK / 1024);
+    Ok(variants)
+}
+
+/// Commits in many repositories at once; without hooks, too, since that alone
+/// takes its time.
+fn at_once(world: &World, hook: &Path) -> Result<()> {
+    let load = load();
+    let fleet = Fleet::new(world, hook, AT_ONCE)?;
+    for _ in 0..WARM_UP {
+        fleet.at_once(true)?;
+    }
+    for hooked in [false, true, false, true] {
+        let took = fleet.at_once(hooked)?;
+        let hooks = if hooked { "with hooks" } else { "without" };
+        println!("{hooks}: one alone {:.2} ms, the slowest of {AT_ONCE} {:.2} ms", took.single, took.slowest);
+        if hooked {
+            within("the slowest, in times of one alone,", took.slowest / took.single, AT_ONCE_GOAL);
         }
     }
-    for (name, goal) in GOALS {
-        let added = variants.iter().find(|variant| variant.name == name).map(added);
-        if let Some(added) = added.filter(|added| *added > goal) {
-            println!("warning: {name} adds {added:.2} ms, and {goal} ms is the goal");
-        }
-    }
+    println!("{}", machine(&load));
     Ok(())
+}
+
+/// Says what something came to, and whether that is within its goal.
+fn within(what: &str, took: f64, goal: f64) {
+    let verdict = if took > goal { "warning: beyond" } else { "within" };
+    println!("{what}: {took:.2}, {verdict} {goal:.2}");
 }
 
 /// Another order each round, and then the same backwards: what a commit leaves
@@ -151,15 +255,16 @@ fn table(variants: &[Variant]) -> String {
         "\n| hooks | without, ms | with, ms | times | added, ms | times the raw client's |\n\
          | --- | ---: | ---: | ---: | ---: | ---: |\n",
     );
+    let raw = variants.iter().find(|variant| variant.name.starts_with("raw"));
     for variant in variants {
         let bare = median(variant.took.iter().map(|took| took.bare).collect());
         let hooked = median(variant.took.iter().map(|took| took.hooked).collect());
         table.push_str(&format!(
-            "| {} | {bare:.2} | {hooked:.2} | {:.2} | {:.2} | {:.2} |\n",
+            "| {} | {bare:.2} | {hooked:.2} | {:.2} | {:.2} | {} |\n",
             variant.name,
             hooked / bare,
             added(variant),
-            added(variant) / added(&variants[1]),
+            raw.map_or_else(|| "-".to_owned(), |raw| format!("{:.2}", added(variant) / added(raw))),
         ));
     }
     table

@@ -22,6 +22,10 @@ use std::{
 
 use super::Result;
 
+mod groups;
+
+pub(super) use groups::Fleet;
+
 const FILES: usize = 1000;
 const COMMITS: usize = 200;
 /// Name of the hook that other tools run, and the word in what they print that
@@ -41,7 +45,7 @@ pub(super) struct Variant {
     daemon: Daemon,
 }
 
-/// Milliseconds of two commits, one after the other.
+/// Milliseconds of two runs, one after the other.
 #[derive(Clone, Copy)]
 pub(super) struct Took {
     /// Without hooks.
@@ -76,7 +80,7 @@ impl Kpmo {
     /// variant's.
     fn settle(&self) -> Result<()> {
         let state = self.home.join("state");
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(120);
         // Events that are not worked off, and snapshots that are not taken.
         let is_work = |entry: fs::DirEntry| !entry.file_name().as_encoded_bytes().starts_with(b".");
         let is_left = |name: &str| -> Result<bool> {
@@ -118,13 +122,7 @@ impl Variant {
             Ok::<_, Box<dyn std::error::Error>>(took)
         };
         let hooked = || self.commit(2 * round + 1, &["commit"]);
-        if round % 4 < 2 {
-            let bare = bare()?;
-            Ok(Took { bare, hooked: hooked()? })
-        } else {
-            let hooked = hooked()?;
-            Ok(Took { bare: bare()?, hooked })
-        }
+        pair(round, bare, hooked)
     }
 
     /// Adds a line to a file and commits that; milliseconds of the commit alone.
@@ -132,11 +130,16 @@ impl Variant {
         self.stage(number)?;
         let mut commit = self.git(command);
         commit.args(["--quiet", "--message", "one line more"]).stdout(Stdio::null()).stderr(Stdio::null());
+        self.timed(&mut commit)
+    }
+
+    /// Milliseconds of a run; what goes on after it is not counted, and waited for.
+    fn timed(&self, git: &mut Command) -> Result<f64> {
         let start = Instant::now();
-        let status = commit.status()?;
+        let status = git.status()?;
         let took = start.elapsed();
         if !status.success() {
-            return Err(format!("{}: git commit failed", self.name).into());
+            return Err(format!("{}: {git:?} failed", self.name).into());
         }
         if let Daemon::Kpmo(kpmo) = &self.daemon {
             kpmo.settle()?;
@@ -196,19 +199,31 @@ impl World {
     pub fn new(place: &Path) -> Result<Self> {
         fs::create_dir(place.join("user"))?;
         let world = Self { place: place.into() };
-        let origin = place.join("origin.git");
+        world.origin("origin.git", FILES, COMMITS)?;
+        Ok(world)
+    }
+
+    /// A bare repository with so many files, all of them in its first commit, and
+    /// so many commits.
+    pub fn origin(&self, name: &str, files: usize, commits: usize) -> Result<()> {
+        let origin = self.place.join(name);
         succeed(
-            world.command("git").args(["init", "--quiet", "--bare", "--initial-branch=main"]).arg(&origin),
+            self.command("git").args(["init", "--quiet", "--bare", "--initial-branch=main"]).arg(&origin),
         )?;
-        let mut import = world.command("git");
+        let mut import = self.command("git");
         import.current_dir(&origin).args(["fast-import", "--quiet"]).stdin(Stdio::piped());
         let mut import = import.spawn()?;
-        import.stdin.take().ok_or("git fast-import takes no input")?.write_all(history()?.as_bytes())?;
-        if import.wait()?.success() { Ok(world) } else { Err("git fast-import failed".into()) }
+        let history = history(files, commits)?;
+        import.stdin.take().ok_or("git fast-import takes no input")?.write_all(history.as_bytes())?;
+        if import.wait()?.success() { Ok(()) } else { Err("git fast-import failed".into()) }
     }
 
     /// A clone without hooks.
     pub fn variant(&self, name: &str) -> Result<Variant> {
+        self.variant_of("origin.git", name)
+    }
+
+    fn variant_of(&self, origin: &str, name: &str) -> Result<Variant> {
         let directory = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         let variant = Variant {
             name: name.to_owned(),
@@ -218,7 +233,7 @@ impl World {
             tools: None,
             daemon: Daemon::None,
         };
-        succeed(self.command("git").args(["clone", "--quiet", "origin.git"]).arg(&variant.repo))?;
+        succeed(self.command("git").args(["clone", "--quiet", origin]).arg(&variant.repo))?;
         for (key, value) in [("gc.auto", "0"), ("maintenance.auto", "false")] {
             succeed(&mut variant.git(&["config", key, value]))?;
         }
@@ -257,7 +272,12 @@ impl World {
 
     /// kpmo with this build of its hook, and a governor of its own.
     pub fn kpmo(&self, name: &str, hook: &Path) -> Result<Variant> {
-        let variant = self.variant(name)?;
+        self.kpmo_of("origin.git", name, hook)
+    }
+
+    /// The same in a clone of another repository.
+    pub fn kpmo_of(&self, origin: &str, name: &str, hook: &Path) -> Result<Variant> {
+        let variant = self.variant_of(origin, name)?;
         let home = variant.repo.with_extension("home");
         let programs = variant.repo.with_extension("bin");
         fs::create_dir(&programs)?;
@@ -272,25 +292,37 @@ impl World {
 
     /// prek, if it is here.
     pub fn prek(&self) -> Result<Option<Variant>> {
+        self.prek_as("prek")
+    }
+
+    /// The same in a clone of its own.
+    pub fn prek_as(&self, directory: &str) -> Result<Option<Variant>> {
         let config = format!(
             "repos:\n- repo: local\n  hooks:\n  - id: {NO_OP}\n    name: {NO_OP}\n    language: system\n    \
              entry: 'true'\n    always_run: true\n    pass_filenames: false\n    \
-             stages: [pre-commit, post-commit]\n"
+             stages: [pre-commit, post-commit, pre-push]\n"
         );
-        let install = ["install", "-t", "pre-commit", "-t", "post-commit"];
-        self.tool("prek", ".pre-commit-config.yaml", &config, &install)
+        let install = ["install", "-t", "pre-commit", "-t", "post-commit", "-t", "pre-push"];
+        self.tool("prek", directory, ".pre-commit-config.yaml", &config, &install)
     }
 
     /// lefthook, if it is here.
     pub fn lefthook(&self) -> Result<Option<Variant>> {
         let event = |name: &str| format!("{name}:\n  jobs:\n  - name: {NO_OP}\n    run: 'true'\n");
         let config = event("pre-commit") + &event("post-commit");
-        self.tool("lefthook", "lefthook.yml", &config, &["install"])
+        self.tool("lefthook", "lefthook", "lefthook.yml", &config, &["install"])
     }
 
-    fn tool(&self, name: &str, file: &str, config: &str, install: &[&str]) -> Result<Option<Variant>> {
+    fn tool(
+        &self,
+        name: &str,
+        directory: &str,
+        file: &str,
+        config: &str,
+        install: &[&str],
+    ) -> Result<Option<Variant>> {
         let Some(program) = native(name) else { return Ok(None) };
-        let mut variant = self.variant(name)?;
+        let mut variant = self.variant(directory)?;
         variant.tools = program.parent().map(Path::to_path_buf);
         fs::write(variant.repo.join(file), config)?;
         succeed(&mut variant.git(&["add", file]))?;
@@ -337,17 +369,32 @@ fn succeed(command: &mut Command) -> Result<Output> {
     Err(format!("{command:?}: {}: {said}", output.status).into())
 }
 
+/// Runs both, in this order or the other.
+fn pair(
+    round: usize,
+    bare: impl FnOnce() -> Result<f64>,
+    hooked: impl FnOnce() -> Result<f64>,
+) -> Result<Took> {
+    if round % 4 < 2 {
+        let bare = bare()?;
+        Ok(Took { bare, hooked: hooked()? })
+    } else {
+        let hooked = hooked()?;
+        Ok(Took { bare: bare()?, hooked })
+    }
+}
+
 /// For `git fast-import`: a first commit with all files, then one change each.
-fn history() -> Result<String> {
+fn history(files: usize, commits: usize) -> Result<String> {
     let mut history = String::new();
-    for commit in 0..COMMITS {
+    for commit in 0..commits {
         let at = 1_700_000_000 + commit;
         write!(
             history,
             "commit refs/heads/main\ncommitter A Committer <committer@example.org> {at} +0000\n"
         )?;
         history.push_str("data 6\nchange\n");
-        for file in if commit == 0 { 0..FILES } else { commit..commit + 1 } {
+        for file in if commit == 0 { 0..files } else { commit..commit + 1 } {
             let lines = (0..40).map(|line| format!("{file}: line {line} as of {commit}\n"));
             let text = lines.collect::<String>();
             write!(history, "M 100644 inline {}\ndata {}\n{text}\n", file_name(file), text.len())?;
