@@ -98,6 +98,95 @@ pub struct AddRepoResponse {
     /// Things worth knowing that did not stop it.
     #[prost(string, repeated, tag = "5")]
     pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// It was registered at this path, which has vanished; empty: it was not.
+    #[prost(bytes = "vec", tag = "6")]
+    pub moved_from: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegisterFoundRequest {
+    /// Absolute paths of repositories, as a scan tells them: work trees' tops and
+    /// bare repositories.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub paths: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Leave the hooks alone.
+    #[prost(bool, tag = "2")]
+    pub skip_hooks: bool,
+    /// Say what would be done and do nothing.
+    #[prost(bool, tag = "3")]
+    pub dry_run: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegisterFoundResponse {
+    /// How far it has come, of `total` steps.
+    #[prost(uint32, tag = "1")]
+    pub done: u32,
+    #[prost(uint32, tag = "2")]
+    pub total: u32,
+    /// Set in one message a path.
+    #[prost(message, optional, tag = "3")]
+    pub found: ::core::option::Option<RegisteredFound>,
+}
+/// What became of a path.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegisteredFound {
+    /// As the request has it.
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    #[prost(enumeration = "FoundOutcome", tag = "2")]
+    pub outcome: i32,
+    /// Its entry; unset if it was left out.
+    #[prost(message, optional, tag = "3")]
+    pub repo: ::core::option::Option<Repo>,
+    /// Where it was registered before, for FOUND_OUTCOME_MOVED.
+    #[prost(bytes = "vec", tag = "4")]
+    pub moved_from: ::prost::alloc::vec::Vec<u8>,
+    /// Things worth knowing that did not stop it.
+    #[prost(string, repeated, tag = "5")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Why it was left out, and what to do.
+    #[prost(string, tag = "6")]
+    pub error: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecognizeFoundRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub places: ::prost::alloc::vec::Vec<FoundPlace>,
+}
+/// What a scan tells of a repository.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FoundPlace {
+    /// Absolute path of the work tree, or of the bare repository.
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    /// The git directory that holds refs and objects.
+    #[prost(bytes = "vec", tag = "2")]
+    pub common_dir: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecognizeFoundResponse {
+    /// In the request's order.
+    #[prost(message, repeated, tag = "1")]
+    pub places: ::prost::alloc::vec::Vec<RecognizedFound>,
+    /// Registered repositories that are gone from their paths, whose file systems
+    /// are there, and that are not among the places.
+    #[prost(message, repeated, tag = "2")]
+    pub vanished: ::prost::alloc::vec::Vec<Repo>,
+}
+/// Whose a place is. With none of these set it is a new repository.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecognizedFound {
+    /// The registered repository that it is, or that it seems to be.
+    #[prost(string, tag = "1")]
+    pub repo_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub repo_name: ::prost::alloc::string::String,
+    /// It is registered at this path, which has vanished.
+    #[prost(bytes = "vec", tag = "3")]
+    pub moved_from: ::prost::alloc::vec::Vec<u8>,
+    /// Names of registered repositories that are gone from their paths, and any of
+    /// which it may be.
+    #[prost(string, repeated, tag = "4")]
+    pub candidates: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoveRepoRequest {
@@ -119,6 +208,221 @@ pub struct RemoveRepoResponse {
     pub hook_changes: ::prost::alloc::vec::Vec<HookChange>,
     #[prost(string, tag = "3")]
     pub registry_version: ::prost::alloc::string::String,
+}
+/// What is to be changed of an entry. A field that is not set stays as it is;
+/// an optional text that is set to the empty one is taken out of the entry.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RepoPatch {
+    /// Where the repository is now: absolute. Only of one repository.
+    #[prost(bytes = "vec", optional, tag = "1")]
+    pub local_path: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    /// Credentials in it are left out.
+    #[prost(string, optional, tag = "2")]
+    pub remote_url: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "3")]
+    pub default_branch: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub env_template: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "5")]
+    pub gitignore_profile: ::core::option::Option<::prost::alloc::string::String>,
+    /// REPO_STATUS_UNSPECIFIED and STAGE_UNSPECIFIED: as it is.
+    #[prost(enumeration = "RepoStatus", tag = "6")]
+    pub status: i32,
+    #[prost(enumeration = "Stage", tag = "7")]
+    pub stage: i32,
+    #[prost(string, optional, tag = "8")]
+    pub role: ::core::option::Option<::prost::alloc::string::String>,
+    /// Put behind those that are there, in this order; those that are there stay.
+    #[prost(string, repeated, tag = "9")]
+    pub add_tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Taken out; what is not there is no error.
+    #[prost(string, repeated, tag = "10")]
+    pub remove_tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Unset: as they are; with no lines: none.
+    #[prost(message, optional, tag = "11")]
+    pub verify: ::core::option::Option<VerifyCommands>,
+}
+/// The commands of `kpmo verify`, in order.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyCommands {
+    #[prost(string, repeated, tag = "1")]
+    pub commands: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateRepoRequest {
+    /// Which repositories; empty with `all` set: every registered one.
+    #[prost(string, repeated, tag = "1")]
+    pub selectors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "2")]
+    pub all: bool,
+    #[prost(message, optional, tag = "3")]
+    pub patch: ::core::option::Option<RepoPatch>,
+    /// Say what would be done and do nothing.
+    #[prost(bool, tag = "4")]
+    pub dry_run: bool,
+    /// Version the caller's view is based on; empty: whatever is current.
+    #[prost(string, tag = "5")]
+    pub base_version: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateRepoResponse {
+    /// One for each that was selected, in registry order.
+    #[prost(message, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<RepoChange>,
+    #[prost(string, tag = "2")]
+    pub registry_version: ::prost::alloc::string::String,
+    /// In a dry run: how `repos.yml` would change, as a unified diff. Credentials
+    /// in URLs are masked.
+    #[prost(string, tag = "3")]
+    pub diff: ::prost::alloc::string::String,
+    /// Things worth knowing that did not stop it.
+    #[prost(string, repeated, tag = "4")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// What was, or would be, changed of an entry.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RepoChange {
+    #[prost(message, optional, tag = "1")]
+    pub old: ::core::option::Option<Repo>,
+    #[prost(message, optional, tag = "2")]
+    pub new: ::core::option::Option<Repo>,
+    /// The keys of `repos.yml` whose values differ, in their order there; none: it
+    /// said so already.
+    #[prost(string, repeated, tag = "3")]
+    pub fields: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenameRepoRequest {
+    #[prost(string, tag = "1")]
+    pub selector: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub new_name: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    pub dry_run: bool,
+    #[prost(string, tag = "4")]
+    pub base_version: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenameRepoResponse {
+    #[prost(message, optional, tag = "1")]
+    pub change: ::core::option::Option<RepoChange>,
+    #[prost(string, tag = "2")]
+    pub registry_version: ::prost::alloc::string::String,
+    /// As in UpdateRepoResponse.
+    #[prost(string, tag = "3")]
+    pub diff: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "4")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportRegistryRequest {
+    /// The predecessor's file, at most 1 MiB; not its path, since the caller may
+    /// see another file system.
+    #[prost(bytes = "vec", tag = "1")]
+    pub content: ::prost::alloc::vec::Vec<u8>,
+    /// What it is called; for messages alone.
+    #[prost(bytes = "vec", tag = "2")]
+    pub file: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bool, tag = "3")]
+    pub dry_run: bool,
+    /// Version the caller's view is based on; empty: whatever is current.
+    #[prost(string, tag = "4")]
+    pub base_version: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportRegistryResponse {
+    /// In the order of the file.
+    #[prost(message, repeated, tag = "1")]
+    pub added: ::prost::alloc::vec::Vec<Repo>,
+    #[prost(message, repeated, tag = "2")]
+    pub skipped: ::prost::alloc::vec::Vec<SkippedRepo>,
+    /// What became something else, was left out, or is not there; in the order of
+    /// the file. None of it stopped the import.
+    #[prost(message, repeated, tag = "3")]
+    pub notes: ::prost::alloc::vec::Vec<RegistryFinding>,
+    /// Of a dry run: what would change in `repos.yml`, as a unified diff.
+    #[prost(string, tag = "4")]
+    pub diff: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub registry_version: ::prost::alloc::string::String,
+}
+/// An entry that was not imported.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SkippedRepo {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub local_path: ::prost::alloc::vec::Vec<u8>,
+    /// Line in the predecessor's file, from 1.
+    #[prost(uint32, tag = "3")]
+    pub line: u32,
+    /// For people: who has its name or its path.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckRegistryRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CheckRegistryResponse {
+    /// The file.
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    /// Errors first, each kind in the order of the file; with an error nothing of
+    /// the file can be used, and the last good state stays in force.
+    #[prost(message, repeated, tag = "2")]
+    pub findings: ::prost::alloc::vec::Vec<RegistryFinding>,
+    /// Findings beyond those listed.
+    #[prost(uint32, tag = "3")]
+    pub findings_left_out: u32,
+    /// Entries; 0 where the file can't be used.
+    #[prost(uint32, tag = "4")]
+    pub repos: u32,
+}
+/// Something about a place in a registry's file.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegistryFinding {
+    #[prost(enumeration = "RegistryRule", tag = "1")]
+    pub rule: i32,
+    #[prost(enumeration = "Severity", tag = "2")]
+    pub severity: i32,
+    /// The entry; empty where it is about none, or about one without a name.
+    #[prost(string, tag = "3")]
+    pub repo_name: ::prost::alloc::string::String,
+    /// From 1.
+    #[prost(uint32, tag = "4")]
+    pub line: u32,
+    /// In characters, from 1; a byte order mark does not count.
+    #[prost(uint32, tag = "5")]
+    pub column: u32,
+    #[prost(string, tag = "6")]
+    pub message: ::prost::alloc::string::String,
+    /// What would be right; empty where the message says it.
+    #[prost(string, tag = "7")]
+    pub fix: ::prost::alloc::string::String,
+    /// The line, or the part of a long line around the place; without credentials.
+    #[prost(string, tag = "8")]
+    pub snippet: ::prost::alloc::string::String,
+    /// Where in the snippet it is, in characters, from 0.
+    #[prost(uint32, tag = "9")]
+    pub caret: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportRegistryRequest {
+    /// INVALID_ARGUMENT / BAD_REQUEST if unspecified.
+    #[prost(enumeration = "RegistryFormat", tag = "1")]
+    pub format: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportRegistryResponse {
+    /// A piece of the text.
+    #[prost(bytes = "vec", tag = "1")]
+    pub chunk: ::prost::alloc::vec::Vec<u8>,
+    /// In the first message.
+    #[prost(string, tag = "2")]
+    pub registry_version: ::prost::alloc::string::String,
+    /// In the first message: as in `ListReposResponse`.
+    #[prost(string, tag = "3")]
+    pub registry_error: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListRepoStatusesRequest {
@@ -164,16 +468,42 @@ pub struct RepoState {
     #[prost(uint32, optional, tag = "9")]
     pub unvalidated: ::core::option::Option<u32>,
     /// Set if the repository can't be read: what is wrong, and how to mend it.
-    /// The fields above are then unset.
+    /// Of the other fields only `repo` and `last_snapshot` are then set.
     #[prost(string, tag = "10")]
     pub error: ::prost::alloc::string::String,
+    /// Of `dirty`: the index differs from HEAD.
+    #[prost(uint32, tag = "11")]
+    pub staged: u32,
+    /// Of `dirty`: the work tree differs from the index. A path may be staged and
+    /// unstaged.
+    #[prost(uint32, tag = "12")]
+    pub unstaged: u32,
+    /// Of `dirty`: unknown to git; a directory of which nothing is tracked is one.
+    #[prost(uint32, tag = "13")]
+    pub untracked: u32,
+    /// Of `dirty`: in conflict.
+    #[prost(uint32, tag = "14")]
+    pub conflicted: u32,
+    /// Entries of the stash.
+    #[prost(uint32, tag = "15")]
+    pub stash: u32,
+    /// What git is in the middle of.
+    #[prost(enumeration = "GitOperation", tag = "16")]
+    pub operation: i32,
+    /// Short name of the upstream branch, for instance "origin/main", whether or
+    /// not it is there; empty if none is configured.
+    #[prost(string, tag = "17")]
+    pub upstream: ::prost::alloc::string::String,
+    /// There is no work tree.
+    #[prost(bool, tag = "18")]
+    pub bare: bool,
 }
 /// What was, or would be, done with one hook's place.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HookChange {
     #[prost(enumeration = "HookEvent", tag = "1")]
     pub event: i32,
-    /// The hook's file.
+    /// The hook's file; the configuration's, where it is an entry there.
     #[prost(bytes = "vec", tag = "2")]
     pub path: ::prost::alloc::vec::Vec<u8>,
     #[prost(enumeration = "HookAction", tag = "3")]
@@ -191,6 +521,9 @@ pub struct InstallHooksRequest {
     pub all: bool,
     #[prost(bool, tag = "3")]
     pub dry_run: bool,
+    /// Where it is another than the present one, that one's hooks are taken away.
+    #[prost(enumeration = "HooksMode", tag = "4")]
+    pub mode: i32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct InstallHooksResponse {
@@ -246,6 +579,8 @@ pub struct RepoHooks {
     /// Set if this repository could not be done: what, where, how to mend it.
     #[prost(string, tag = "6")]
     pub error: ::prost::alloc::string::String,
+    #[prost(enumeration = "HooksMode", tag = "7")]
+    pub mode: i32,
 }
 /// What git told the hook.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -267,7 +602,9 @@ pub struct HookRequest {
     pub working_directory: ::prost::alloc::vec::Vec<u8>,
     /// git's variables from an allow-list: GIT_DIR, GIT_WORK_TREE,
     /// GIT_INDEX_FILE, GIT_COMMON_DIR, GIT_PREFIX, GIT_OBJECT_DIRECTORY,
-    /// GIT_ALTERNATE_OBJECT_DIRECTORIES, GIT_QUARANTINE_PATH, GIT_NAMESPACE.
+    /// GIT_ALTERNATE_OBJECT_DIRECTORIES, GIT_QUARANTINE_PATH, GIT_NAMESPACE,
+    /// GIT_AUTHOR_EMAIL, GIT_COMMITTER_EMAIL; GIT_EDITOR only if it is ":", by
+    /// which git says that no editor was opened.
     #[prost(message, repeated, tag = "6")]
     pub git_env: ::prost::alloc::vec::Vec<EnvVar>,
     /// When git called the hook.
@@ -276,9 +613,18 @@ pub struct HookRequest {
     /// True: the governor could not be reached then, and this is told afterwards.
     #[prost(bool, tag = "8")]
     pub replayed: bool,
-    /// Version of the hook program, for instance "0.1.0".
+    /// Version of the hook program, for instance "0.1.0". One of another major
+    /// version is refused; empty for clients that are no hook program.
     #[prost(string, tag = "9")]
     pub hook_version: ::prost::alloc::string::String,
+    /// The same for all hooks that one process of git's runs, and for no others;
+    /// opaque. Empty: not known, and then nothing counts as told twice.
+    #[prost(bytes = "vec", tag = "10")]
+    pub invocation: ::prost::alloc::vec::Vec<u8>,
+    /// `KPMO_HOOK=0` was set: nothing before this event was to be judged. Only of
+    /// events of the past.
+    #[prost(bool, tag = "11")]
+    pub skipped: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EnvVar {
@@ -328,9 +674,69 @@ pub struct Finding {
     /// For the allow-list of `policy.yml`; empty if the rule has none.
     #[prost(string, tag = "8")]
     pub fingerprint: ::prost::alloc::string::String,
-    /// The commit it was found in (hexadecimal), at push; empty for the index.
+    /// The commit it was found in (hexadecimal), at push or in a range; empty
+    /// otherwise.
     #[prost(string, tag = "9")]
     pub commit: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckRequest {
+    /// Which repositories: names, ids, or absolute paths, which may be of a
+    /// repository that is not registered. Empty with `all` set: every one that is
+    /// registered and not archived.
+    #[prost(string, repeated, tag = "1")]
+    pub selectors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "2")]
+    pub all: bool,
+    #[prost(enumeration = "CheckScope", tag = "3")]
+    pub scope: i32,
+    /// For instance "main..topic": what `git rev-list` understands, of at most
+    /// 10,000 commits.
+    #[prost(string, tag = "4")]
+    pub range: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CheckResponse {
+    /// Empty for a repository that is not registered.
+    #[prost(string, tag = "1")]
+    pub repo_id: ::prost::alloc::string::String,
+    /// Its name, or its directory's.
+    #[prost(string, tag = "2")]
+    pub repo_name: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub repo_path: ::prost::alloc::vec::Vec<u8>,
+    /// Repositories that this answer is about.
+    #[prost(uint32, tag = "4")]
+    pub total: u32,
+    #[prost(oneof = "check_response::Event", tags = "5, 6, 7")]
+    pub event: ::core::option::Option<check_response::Event>,
+}
+/// Nested message and enum types in `CheckResponse`.
+pub mod check_response {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        #[prost(message, tag = "5")]
+        Findings(super::CheckFindings),
+        #[prost(message, tag = "6")]
+        Done(super::CheckDone),
+        #[prost(message, tag = "7")]
+        Failed(super::RepoFailure),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CheckFindings {
+    /// Some of them, at most 200.
+    #[prost(message, repeated, tag = "1")]
+    pub findings: ::prost::alloc::vec::Vec<Finding>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckDone {
+    /// Commits that were judged, of a range; 0 for other scopes.
+    #[prost(uint64, tag = "1")]
+    pub commits: u64,
+    /// Changed files that were judged.
+    #[prost(uint64, tag = "2")]
+    pub files: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Event {
@@ -543,11 +949,14 @@ pub struct SyncStarted {}
 /// How far it has come.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SyncProgress {
+    /// Files that have been opened so far, to be read.
     #[prost(uint64, tag = "1")]
     pub files: u64,
+    /// Bytes that have been read so far.
     #[prost(uint64, tag = "2")]
     pub bytes: u64,
-    /// An estimate, in bytes; 0: unknown.
+    /// Bytes to be read, by what was found when the repository was looked at: an
+    /// estimate. 0: unknown, it is being looked at.
     #[prost(uint64, tag = "3")]
     pub total_bytes: u64,
 }
@@ -844,7 +1253,7 @@ pub struct RestoreProgress {
 pub struct RestoreDone {
     #[prost(message, optional, tag = "1")]
     pub snapshot: ::core::option::Option<Snapshot>,
-    /// What stood there before; unset if nothing did.
+    /// What stood there before; unset if nothing did, and in a dry run.
     #[prost(message, optional, tag = "2")]
     pub present: ::core::option::Option<Snapshot>,
     /// Absolute; what was restored, the repository first.
@@ -1028,7 +1437,7 @@ pub struct HandshakeResponse {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatusRequest {}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StatusResponse {
     #[prost(string, tag = "1")]
     pub version: ::prost::alloc::string::String,
@@ -1060,6 +1469,20 @@ pub struct StatusResponse {
     /// Repositories whose snapshot is being taken, or waits for its turn.
     #[prost(uint32, tag = "11")]
     pub snapshots_waiting: u32,
+    /// Those of them whose snapshot is being taken, by name. What people wait for
+    /// with `ProbeSync.SyncRepo` is told there.
+    #[prost(message, repeated, tag = "12")]
+    pub snapshots_running: ::prost::alloc::vec::Vec<RunningSnapshot>,
+}
+/// A snapshot that is being taken in the background.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunningSnapshot {
+    #[prost(string, tag = "1")]
+    pub repo_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub repo_name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub progress: ::core::option::Option<SyncProgress>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReloadRequest {}
@@ -1148,6 +1571,198 @@ impl Stage {
         }
     }
 }
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FoundOutcome {
+    Unspecified = 0,
+    /// It was registered already.
+    Known = 1,
+    /// It is registered now.
+    Added = 2,
+    /// It was registered at a path that has vanished; the entry has the new one.
+    Moved = 3,
+    /// It could not be registered.
+    LeftOut = 4,
+}
+impl FoundOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FOUND_OUTCOME_UNSPECIFIED",
+            Self::Known => "FOUND_OUTCOME_KNOWN",
+            Self::Added => "FOUND_OUTCOME_ADDED",
+            Self::Moved => "FOUND_OUTCOME_MOVED",
+            Self::LeftOut => "FOUND_OUTCOME_LEFT_OUT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FOUND_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "FOUND_OUTCOME_KNOWN" => Some(Self::Known),
+            "FOUND_OUTCOME_ADDED" => Some(Self::Added),
+            "FOUND_OUTCOME_MOVED" => Some(Self::Moved),
+            "FOUND_OUTCOME_LEFT_OUT" => Some(Self::LeftOut),
+            _ => None,
+        }
+    }
+}
+/// What is looked for in a registry's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RegistryRule {
+    Unspecified = 0,
+    /// Not UTF-8, or with characters that YAML can't hold.
+    Encoding = 1,
+    /// Too many bytes, nodes or levels.
+    TooLarge = 2,
+    /// Not one YAML document.
+    Syntax = 3,
+    UnknownKey = 4,
+    MissingKey = 5,
+    /// The same key twice in a mapping.
+    DuplicateKey = 6,
+    DuplicateName = 7,
+    DuplicatePath = 8,
+    DuplicateId = 9,
+    /// A list where a text should be, and so on.
+    WrongType = 10,
+    /// A value that the key can't have.
+    BadValue = 11,
+    /// A path at which nothing is.
+    MissingPath = 12,
+    /// A path at which there is no git repository.
+    NotARepository = 13,
+    /// A value of the predecessor's that became something else.
+    Converted = 14,
+    /// A value of the predecessor's that was left out.
+    Dropped = 15,
+}
+impl RegistryRule {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REGISTRY_RULE_UNSPECIFIED",
+            Self::Encoding => "REGISTRY_RULE_ENCODING",
+            Self::TooLarge => "REGISTRY_RULE_TOO_LARGE",
+            Self::Syntax => "REGISTRY_RULE_SYNTAX",
+            Self::UnknownKey => "REGISTRY_RULE_UNKNOWN_KEY",
+            Self::MissingKey => "REGISTRY_RULE_MISSING_KEY",
+            Self::DuplicateKey => "REGISTRY_RULE_DUPLICATE_KEY",
+            Self::DuplicateName => "REGISTRY_RULE_DUPLICATE_NAME",
+            Self::DuplicatePath => "REGISTRY_RULE_DUPLICATE_PATH",
+            Self::DuplicateId => "REGISTRY_RULE_DUPLICATE_ID",
+            Self::WrongType => "REGISTRY_RULE_WRONG_TYPE",
+            Self::BadValue => "REGISTRY_RULE_BAD_VALUE",
+            Self::MissingPath => "REGISTRY_RULE_MISSING_PATH",
+            Self::NotARepository => "REGISTRY_RULE_NOT_A_REPOSITORY",
+            Self::Converted => "REGISTRY_RULE_CONVERTED",
+            Self::Dropped => "REGISTRY_RULE_DROPPED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REGISTRY_RULE_UNSPECIFIED" => Some(Self::Unspecified),
+            "REGISTRY_RULE_ENCODING" => Some(Self::Encoding),
+            "REGISTRY_RULE_TOO_LARGE" => Some(Self::TooLarge),
+            "REGISTRY_RULE_SYNTAX" => Some(Self::Syntax),
+            "REGISTRY_RULE_UNKNOWN_KEY" => Some(Self::UnknownKey),
+            "REGISTRY_RULE_MISSING_KEY" => Some(Self::MissingKey),
+            "REGISTRY_RULE_DUPLICATE_KEY" => Some(Self::DuplicateKey),
+            "REGISTRY_RULE_DUPLICATE_NAME" => Some(Self::DuplicateName),
+            "REGISTRY_RULE_DUPLICATE_PATH" => Some(Self::DuplicatePath),
+            "REGISTRY_RULE_DUPLICATE_ID" => Some(Self::DuplicateId),
+            "REGISTRY_RULE_WRONG_TYPE" => Some(Self::WrongType),
+            "REGISTRY_RULE_BAD_VALUE" => Some(Self::BadValue),
+            "REGISTRY_RULE_MISSING_PATH" => Some(Self::MissingPath),
+            "REGISTRY_RULE_NOT_A_REPOSITORY" => Some(Self::NotARepository),
+            "REGISTRY_RULE_CONVERTED" => Some(Self::Converted),
+            "REGISTRY_RULE_DROPPED" => Some(Self::Dropped),
+            _ => None,
+        }
+    }
+}
+/// A form of the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RegistryFormat {
+    Unspecified = 0,
+    Yaml = 1,
+    Json = 2,
+}
+impl RegistryFormat {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REGISTRY_FORMAT_UNSPECIFIED",
+            Self::Yaml => "REGISTRY_FORMAT_YAML",
+            Self::Json => "REGISTRY_FORMAT_JSON",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REGISTRY_FORMAT_UNSPECIFIED" => Some(Self::Unspecified),
+            "REGISTRY_FORMAT_YAML" => Some(Self::Yaml),
+            "REGISTRY_FORMAT_JSON" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+/// What git is in the middle of, until it is continued or aborted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum GitOperation {
+    /// Nothing.
+    Unspecified = 0,
+    Merge = 1,
+    Rebase = 2,
+    CherryPick = 3,
+    Revert = 4,
+    Bisect = 5,
+    /// `git am`.
+    Am = 6,
+}
+impl GitOperation {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "GIT_OPERATION_UNSPECIFIED",
+            Self::Merge => "GIT_OPERATION_MERGE",
+            Self::Rebase => "GIT_OPERATION_REBASE",
+            Self::CherryPick => "GIT_OPERATION_CHERRY_PICK",
+            Self::Revert => "GIT_OPERATION_REVERT",
+            Self::Bisect => "GIT_OPERATION_BISECT",
+            Self::Am => "GIT_OPERATION_AM",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GIT_OPERATION_UNSPECIFIED" => Some(Self::Unspecified),
+            "GIT_OPERATION_MERGE" => Some(Self::Merge),
+            "GIT_OPERATION_REBASE" => Some(Self::Rebase),
+            "GIT_OPERATION_CHERRY_PICK" => Some(Self::CherryPick),
+            "GIT_OPERATION_REVERT" => Some(Self::Revert),
+            "GIT_OPERATION_BISECT" => Some(Self::Bisect),
+            "GIT_OPERATION_AM" => Some(Self::Am),
+            _ => None,
+        }
+    }
+}
 /// What stands in the places of the hooks that kpmo installs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1208,6 +1823,8 @@ pub enum HookAction {
     Foreign = 7,
     /// Nothing stands there.
     Missing = 8,
+    /// A hook of kpmo's predecessor stood there: kept aside, not run any more.
+    Archived = 9,
 }
 impl HookAction {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1225,6 +1842,7 @@ impl HookAction {
             Self::Restored => "HOOK_ACTION_RESTORED",
             Self::Foreign => "HOOK_ACTION_FOREIGN",
             Self::Missing => "HOOK_ACTION_MISSING",
+            Self::Archived => "HOOK_ACTION_ARCHIVED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1239,6 +1857,41 @@ impl HookAction {
             "HOOK_ACTION_RESTORED" => Some(Self::Restored),
             "HOOK_ACTION_FOREIGN" => Some(Self::Foreign),
             "HOOK_ACTION_MISSING" => Some(Self::Missing),
+            "HOOK_ACTION_ARCHIVED" => Some(Self::Archived),
+            _ => None,
+        }
+    }
+}
+/// By what git is made to run kpmo's hooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum HooksMode {
+    /// As they are installed already, else by links.
+    Unspecified = 0,
+    /// Links in the hooks directory; what stood there is run first.
+    Links = 1,
+    /// Entries `hook.kpmo-EVENT` in the repository's own configuration, which git
+    /// 2.54 and later run before the hook in the directory.
+    Config = 2,
+}
+impl HooksMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "HOOKS_MODE_UNSPECIFIED",
+            Self::Links => "HOOKS_MODE_LINKS",
+            Self::Config => "HOOKS_MODE_CONFIG",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "HOOKS_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "HOOKS_MODE_LINKS" => Some(Self::Links),
+            "HOOKS_MODE_CONFIG" => Some(Self::Config),
             _ => None,
         }
     }
@@ -1426,6 +2079,43 @@ impl Rule {
         }
     }
 }
+/// What of a repository is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CheckScope {
+    /// As STAGED.
+    Unspecified = 0,
+    /// What is staged, as pre-commit does.
+    Staged = 1,
+    /// The commits of `range`, each by itself, as pre-push does.
+    Range = 2,
+    /// All that is in the index (in a bare repository: in HEAD), as if it were new.
+    AllFiles = 3,
+}
+impl CheckScope {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CHECK_SCOPE_UNSPECIFIED",
+            Self::Staged => "CHECK_SCOPE_STAGED",
+            Self::Range => "CHECK_SCOPE_RANGE",
+            Self::AllFiles => "CHECK_SCOPE_ALL_FILES",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHECK_SCOPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CHECK_SCOPE_STAGED" => Some(Self::Staged),
+            "CHECK_SCOPE_RANGE" => Some(Self::Range),
+            "CHECK_SCOPE_ALL_FILES" => Some(Self::AllFiles),
+            _ => None,
+        }
+    }
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum EventKind {
@@ -1464,6 +2154,19 @@ pub enum EventKind {
     DatabaseSynced = 34,
     /// What no snapshot needs was removed from the store.
     StorePruned = 35,
+    /// What the registry says of a repository was changed: attributes `name` (as it
+    /// is now), `fields` (the keys that changed, with commas between them), and of
+    /// those of them that are name, path, stage or status `old_name`, `path` and
+    /// `old_path`, `stage` and `old_stage`, `status` and `old_status`.
+    RepoChanged = 36,
+    /// A repository was found at another path than its registered one, which had
+    /// vanished. Attributes: `name`, `old_path`, `path`.
+    RepoMoved = 37,
+    /// The predecessor's registry was taken over; `file`, `sha256`, `added` and
+    /// `skipped` (counts), `registry_version`.
+    RegistryImported = 45,
+    /// Hooks were put back that somebody else had changed or taken away.
+    HooksHealed = 38,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1495,6 +2198,10 @@ impl EventKind {
             Self::Restored => "EVENT_KIND_RESTORED",
             Self::DatabaseSynced => "EVENT_KIND_DATABASE_SYNCED",
             Self::StorePruned => "EVENT_KIND_STORE_PRUNED",
+            Self::RepoChanged => "EVENT_KIND_REPO_CHANGED",
+            Self::RepoMoved => "EVENT_KIND_REPO_MOVED",
+            Self::RegistryImported => "EVENT_KIND_REGISTRY_IMPORTED",
+            Self::HooksHealed => "EVENT_KIND_HOOKS_HEALED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1523,6 +2230,10 @@ impl EventKind {
             "EVENT_KIND_RESTORED" => Some(Self::Restored),
             "EVENT_KIND_DATABASE_SYNCED" => Some(Self::DatabaseSynced),
             "EVENT_KIND_STORE_PRUNED" => Some(Self::StorePruned),
+            "EVENT_KIND_REPO_CHANGED" => Some(Self::RepoChanged),
+            "EVENT_KIND_REPO_MOVED" => Some(Self::RepoMoved),
+            "EVENT_KIND_REGISTRY_IMPORTED" => Some(Self::RegistryImported),
+            "EVENT_KIND_HOOKS_HEALED" => Some(Self::HooksHealed),
             _ => None,
         }
     }
@@ -1743,6 +2454,12 @@ pub enum ErrorReason {
     /// What was restored is not what the snapshot has; metadata `path`, the first
     /// that differs. What stood there before stands there again.
     NotRestored = 25,
+    /// The selector means several repositories, and one is wanted; metadata
+    /// `selector` and `matches` (their names, the first few, a line each).
+    RepoAmbiguous = 36,
+    /// A repository may be any of several registered ones that are gone from their
+    /// paths; metadata `path`, and `candidates` (names, a comma between them).
+    MoveAmbiguous = 40,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1777,6 +2494,8 @@ impl ErrorReason {
             Self::BadTarget => "ERROR_REASON_BAD_TARGET",
             Self::TooLarge => "ERROR_REASON_TOO_LARGE",
             Self::NotRestored => "ERROR_REASON_NOT_RESTORED",
+            Self::RepoAmbiguous => "ERROR_REASON_REPO_AMBIGUOUS",
+            Self::MoveAmbiguous => "ERROR_REASON_MOVE_AMBIGUOUS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1808,6 +2527,8 @@ impl ErrorReason {
             "ERROR_REASON_BAD_TARGET" => Some(Self::BadTarget),
             "ERROR_REASON_TOO_LARGE" => Some(Self::TooLarge),
             "ERROR_REASON_NOT_RESTORED" => Some(Self::NotRestored),
+            "ERROR_REASON_REPO_AMBIGUOUS" => Some(Self::RepoAmbiguous),
+            "ERROR_REASON_MOVE_AMBIGUOUS" => Some(Self::MoveAmbiguous),
             _ => None,
         }
     }
@@ -1949,6 +2670,11 @@ pub mod repo_registry_client {
         /// NOT_FOUND / PATH_NOT_FOUND, FAILED_PRECONDITION / NOT_A_REPOSITORY,
         /// ALREADY_EXISTS / NAME_TAKEN, FAILED_PRECONDITION / REGISTRY_INVALID,
         /// ABORTED / STALE_VERSION.
+        /// A repository that is not registered, and that is one whose registered path
+        /// has vanished (the same git directory, or root commits and remote), is that
+        /// one: its entry gets the new path and keeps id and name; `moved_from` tells.
+        /// Where it may be any of several, nothing is guessed: FAILED_PRECONDITION /
+        /// MOVE_AMBIGUOUS, unless `name` says which, or gives it a name of its own.
         pub async fn add_repo(
             &mut self,
             request: impl tonic::IntoRequest<super::AddRepoRequest>,
@@ -1973,8 +2699,63 @@ pub mod repo_registry_client {
                 .insert(GrpcMethod::new("kanban.v1.RepoRegistry", "AddRepo"));
             self.inner.unary(req, path, codec).await
         }
+        /// Registers what a scan found, in one edit of the registry, and installs
+        /// hooks; the order of paths decides who gets which name. Each path is answered
+        /// once it is done; one that fails carries `error`, and the rest go on. The
+        /// client's leaving ends nothing. FAILED_PRECONDITION / REGISTRY_INVALID.
+        pub async fn register_found(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RegisterFoundRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::RegisterFoundResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.RepoRegistry/RegisterFound",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.RepoRegistry", "RegisterFound"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Says what is known of what a scan found, and which registered repositories
+        /// are neither where the registry says nor among these. Changes nothing.
+        pub async fn recognize_found(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecognizeFoundRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecognizeFoundResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.RepoRegistry/RecognizeFound",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.RepoRegistry", "RecognizeFound"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Takes a repository out of the registry and its hooks out of the
-        /// repository; the ledger keeps its history. NOT_FOUND / REPO_NOT_FOUND.
+        /// repository; the ledger keeps its history. NOT_FOUND / REPO_NOT_FOUND,
+        /// FAILED_PRECONDITION / REGISTRY_INVALID, ABORTED / STALE_VERSION.
         pub async fn remove_repo(
             &mut self,
             request: impl tonic::IntoRequest<super::RemoveRepoRequest>,
@@ -1998,6 +2779,145 @@ pub mod repo_registry_client {
             req.extensions_mut()
                 .insert(GrpcMethod::new("kanban.v1.RepoRegistry", "RemoveRepo"));
             self.inner.unary(req, path, codec).await
+        }
+        /// Changes what the registry says of repositories: several fields of several
+        /// repositories in one edit, all of it or nothing. A path that is changed tells
+        /// that the repository has moved: nothing is moved by kpmo. History, snapshots
+        /// and hooks go by the id, which stays.
+        /// NOT_FOUND / REPO_NOT_FOUND, INVALID_ARGUMENT / BAD_REQUEST, NOT_FOUND /
+        /// PATH_NOT_FOUND, FAILED_PRECONDITION / NOT_A_REPOSITORY or REGISTRY_INVALID,
+        /// ABORTED / STALE_VERSION.
+        pub async fn update_repo(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateRepoRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateRepoResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.RepoRegistry/UpdateRepo",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.RepoRegistry", "UpdateRepo"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives a repository another name. Settings that `policy.yml` has for it by
+        /// name are those of the new name from then on. As UpdateRepo, and
+        /// ALREADY_EXISTS / NAME_TAKEN.
+        pub async fn rename_repo(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RenameRepoRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenameRepoResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.RepoRegistry/RenameRepo",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.RepoRegistry", "RenameRepo"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes over a registry of the predecessor's (`meta:` and a mapping `repos:`
+        /// of names), in one edit of `repos.yml`: all that is new, or nothing. What is
+        /// registered already, by name or path, is left as it is and told; doing it
+        /// again adds nothing. FAILED_PRECONDITION / REGISTRY_INVALID, where `path` is
+        /// `repos.yml` or the file that was given and the message lists every problem;
+        /// ABORTED / STALE_VERSION.
+        pub async fn import_registry(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportRegistryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportRegistryResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.RepoRegistry/ImportRegistry",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.RepoRegistry", "ImportRegistry"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What is wrong with `repos.yml` as it stands; changes nothing.
+        pub async fn check_registry(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckRegistryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckRegistryResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.RepoRegistry/CheckRegistry",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.RepoRegistry", "CheckRegistry"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The registry in canonical form: every key of every entry, in the order of
+        /// the file. In pieces of at most 1 MiB.
+        pub async fn export_registry(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportRegistryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ExportRegistryResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.RepoRegistry/ExportRegistry",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.RepoRegistry", "ExportRegistry"));
+            self.inner.server_streaming(req, path, codec).await
         }
         /// The fleet at a glance: one message a repository, in registry order.
         pub async fn list_repo_statuses(
@@ -2135,17 +3055,109 @@ pub mod repo_registry_server {
         /// NOT_FOUND / PATH_NOT_FOUND, FAILED_PRECONDITION / NOT_A_REPOSITORY,
         /// ALREADY_EXISTS / NAME_TAKEN, FAILED_PRECONDITION / REGISTRY_INVALID,
         /// ABORTED / STALE_VERSION.
+        /// A repository that is not registered, and that is one whose registered path
+        /// has vanished (the same git directory, or root commits and remote), is that
+        /// one: its entry gets the new path and keeps id and name; `moved_from` tells.
+        /// Where it may be any of several, nothing is guessed: FAILED_PRECONDITION /
+        /// MOVE_AMBIGUOUS, unless `name` says which, or gives it a name of its own.
         async fn add_repo(
             &self,
             request: tonic::Request<super::AddRepoRequest>,
         ) -> std::result::Result<tonic::Response<super::AddRepoResponse>, tonic::Status>;
+        /// Server streaming response type for the RegisterFound method.
+        type RegisterFoundStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::RegisterFoundResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Registers what a scan found, in one edit of the registry, and installs
+        /// hooks; the order of paths decides who gets which name. Each path is answered
+        /// once it is done; one that fails carries `error`, and the rest go on. The
+        /// client's leaving ends nothing. FAILED_PRECONDITION / REGISTRY_INVALID.
+        async fn register_found(
+            &self,
+            request: tonic::Request<super::RegisterFoundRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::RegisterFoundStream>,
+            tonic::Status,
+        >;
+        /// Says what is known of what a scan found, and which registered repositories
+        /// are neither where the registry says nor among these. Changes nothing.
+        async fn recognize_found(
+            &self,
+            request: tonic::Request<super::RecognizeFoundRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecognizeFoundResponse>,
+            tonic::Status,
+        >;
         /// Takes a repository out of the registry and its hooks out of the
-        /// repository; the ledger keeps its history. NOT_FOUND / REPO_NOT_FOUND.
+        /// repository; the ledger keeps its history. NOT_FOUND / REPO_NOT_FOUND,
+        /// FAILED_PRECONDITION / REGISTRY_INVALID, ABORTED / STALE_VERSION.
         async fn remove_repo(
             &self,
             request: tonic::Request<super::RemoveRepoRequest>,
         ) -> std::result::Result<
             tonic::Response<super::RemoveRepoResponse>,
+            tonic::Status,
+        >;
+        /// Changes what the registry says of repositories: several fields of several
+        /// repositories in one edit, all of it or nothing. A path that is changed tells
+        /// that the repository has moved: nothing is moved by kpmo. History, snapshots
+        /// and hooks go by the id, which stays.
+        /// NOT_FOUND / REPO_NOT_FOUND, INVALID_ARGUMENT / BAD_REQUEST, NOT_FOUND /
+        /// PATH_NOT_FOUND, FAILED_PRECONDITION / NOT_A_REPOSITORY or REGISTRY_INVALID,
+        /// ABORTED / STALE_VERSION.
+        async fn update_repo(
+            &self,
+            request: tonic::Request<super::UpdateRepoRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateRepoResponse>,
+            tonic::Status,
+        >;
+        /// Gives a repository another name. Settings that `policy.yml` has for it by
+        /// name are those of the new name from then on. As UpdateRepo, and
+        /// ALREADY_EXISTS / NAME_TAKEN.
+        async fn rename_repo(
+            &self,
+            request: tonic::Request<super::RenameRepoRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenameRepoResponse>,
+            tonic::Status,
+        >;
+        /// Takes over a registry of the predecessor's (`meta:` and a mapping `repos:`
+        /// of names), in one edit of `repos.yml`: all that is new, or nothing. What is
+        /// registered already, by name or path, is left as it is and told; doing it
+        /// again adds nothing. FAILED_PRECONDITION / REGISTRY_INVALID, where `path` is
+        /// `repos.yml` or the file that was given and the message lists every problem;
+        /// ABORTED / STALE_VERSION.
+        async fn import_registry(
+            &self,
+            request: tonic::Request<super::ImportRegistryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportRegistryResponse>,
+            tonic::Status,
+        >;
+        /// What is wrong with `repos.yml` as it stands; changes nothing.
+        async fn check_registry(
+            &self,
+            request: tonic::Request<super::CheckRegistryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckRegistryResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the ExportRegistry method.
+        type ExportRegistryStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ExportRegistryResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The registry in canonical form: every key of every entry, in the order of
+        /// the file. In pieces of at most 1 MiB.
+        async fn export_registry(
+            &self,
+            request: tonic::Request<super::ExportRegistryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ExportRegistryStream>,
             tonic::Status,
         >;
         /// Server streaming response type for the ListRepoStatuses method.
@@ -2418,6 +3430,97 @@ pub mod repo_registry_server {
                     };
                     Box::pin(fut)
                 }
+                "/kanban.v1.RepoRegistry/RegisterFound" => {
+                    #[allow(non_camel_case_types)]
+                    struct RegisterFoundSvc<T: RepoRegistry>(pub Arc<T>);
+                    impl<
+                        T: RepoRegistry,
+                    > tonic::server::ServerStreamingService<super::RegisterFoundRequest>
+                    for RegisterFoundSvc<T> {
+                        type Response = super::RegisterFoundResponse;
+                        type ResponseStream = T::RegisterFoundStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RegisterFoundRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RepoRegistry>::register_found(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RegisterFoundSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.RepoRegistry/RecognizeFound" => {
+                    #[allow(non_camel_case_types)]
+                    struct RecognizeFoundSvc<T: RepoRegistry>(pub Arc<T>);
+                    impl<
+                        T: RepoRegistry,
+                    > tonic::server::UnaryService<super::RecognizeFoundRequest>
+                    for RecognizeFoundSvc<T> {
+                        type Response = super::RecognizeFoundResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RecognizeFoundRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RepoRegistry>::recognize_found(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RecognizeFoundSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/kanban.v1.RepoRegistry/RemoveRepo" => {
                     #[allow(non_camel_case_types)]
                     struct RemoveRepoSvc<T: RepoRegistry>(pub Arc<T>);
@@ -2459,6 +3562,232 @@ pub mod repo_registry_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.RepoRegistry/UpdateRepo" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateRepoSvc<T: RepoRegistry>(pub Arc<T>);
+                    impl<
+                        T: RepoRegistry,
+                    > tonic::server::UnaryService<super::UpdateRepoRequest>
+                    for UpdateRepoSvc<T> {
+                        type Response = super::UpdateRepoResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateRepoRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RepoRegistry>::update_repo(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateRepoSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.RepoRegistry/RenameRepo" => {
+                    #[allow(non_camel_case_types)]
+                    struct RenameRepoSvc<T: RepoRegistry>(pub Arc<T>);
+                    impl<
+                        T: RepoRegistry,
+                    > tonic::server::UnaryService<super::RenameRepoRequest>
+                    for RenameRepoSvc<T> {
+                        type Response = super::RenameRepoResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RenameRepoRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RepoRegistry>::rename_repo(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RenameRepoSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.RepoRegistry/ImportRegistry" => {
+                    #[allow(non_camel_case_types)]
+                    struct ImportRegistrySvc<T: RepoRegistry>(pub Arc<T>);
+                    impl<
+                        T: RepoRegistry,
+                    > tonic::server::UnaryService<super::ImportRegistryRequest>
+                    for ImportRegistrySvc<T> {
+                        type Response = super::ImportRegistryResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ImportRegistryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RepoRegistry>::import_registry(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ImportRegistrySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.RepoRegistry/CheckRegistry" => {
+                    #[allow(non_camel_case_types)]
+                    struct CheckRegistrySvc<T: RepoRegistry>(pub Arc<T>);
+                    impl<
+                        T: RepoRegistry,
+                    > tonic::server::UnaryService<super::CheckRegistryRequest>
+                    for CheckRegistrySvc<T> {
+                        type Response = super::CheckRegistryResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CheckRegistryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RepoRegistry>::check_registry(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CheckRegistrySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.RepoRegistry/ExportRegistry" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportRegistrySvc<T: RepoRegistry>(pub Arc<T>);
+                    impl<
+                        T: RepoRegistry,
+                    > tonic::server::ServerStreamingService<super::ExportRegistryRequest>
+                    for ExportRegistrySvc<T> {
+                        type Response = super::ExportRegistryResponse;
+                        type ResponseStream = T::ExportRegistryStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportRegistryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RepoRegistry>::export_registry(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportRegistrySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
@@ -2773,10 +4102,13 @@ pub mod context_check_client {
         /// Exactly one call a hook. The governor derives all that follows from it:
         /// the verdict, what goes into the ledger, what happens later in the
         /// background. The answer to an event of the past (post-commit, post-checkout,
-        /// post-merge, post-rewrite) says only that it was taken in.
-        /// A repeated `call_id` is answered and recorded once.
+        /// post-merge, post-rewrite, post-applypatch) says only that it was taken in.
+        /// A repeated `call_id` is answered and recorded once, and so is an event that
+        /// git tells twice, by a hook of its configuration and by one of the hooks
+        /// directory (`invocation`); the second answer has the verdict and no findings.
         /// INVALID_ARGUMENT / BAD_REQUEST, FAILED_PRECONDITION / NOT_A_REPOSITORY,
-        /// RESOURCE_EXHAUSTED / OVERLOADED, DEADLINE_EXCEEDED.
+        /// FAILED_PRECONDITION / VERSION_MISMATCH, RESOURCE_EXHAUSTED / OVERLOADED,
+        /// DEADLINE_EXCEEDED.
         pub async fn hook(
             &mut self,
             request: impl tonic::IntoRequest<super::HookRequest>,
@@ -2798,6 +4130,35 @@ pub mod context_check_client {
                 .insert(GrpcMethod::new("kanban.v1.ContextCheck", "Hook"));
             self.inner.unary(req, path, codec).await
         }
+        /// Runs the rules without a commit or push; records nothing. Some messages a
+        /// repository, of which `done` or `failed` is the last; the repositories come
+        /// one after the other.
+        /// INVALID_ARGUMENT / BAD_REQUEST, NOT_FOUND / REPO_NOT_FOUND,
+        /// FAILED_PRECONDITION / NOT_A_REPOSITORY.
+        pub async fn check(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::CheckResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/kanban.v1.ContextCheck/Check",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("kanban.v1.ContextCheck", "Check"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2817,14 +4178,32 @@ pub mod context_check_server {
         /// Exactly one call a hook. The governor derives all that follows from it:
         /// the verdict, what goes into the ledger, what happens later in the
         /// background. The answer to an event of the past (post-commit, post-checkout,
-        /// post-merge, post-rewrite) says only that it was taken in.
-        /// A repeated `call_id` is answered and recorded once.
+        /// post-merge, post-rewrite, post-applypatch) says only that it was taken in.
+        /// A repeated `call_id` is answered and recorded once, and so is an event that
+        /// git tells twice, by a hook of its configuration and by one of the hooks
+        /// directory (`invocation`); the second answer has the verdict and no findings.
         /// INVALID_ARGUMENT / BAD_REQUEST, FAILED_PRECONDITION / NOT_A_REPOSITORY,
-        /// RESOURCE_EXHAUSTED / OVERLOADED, DEADLINE_EXCEEDED.
+        /// FAILED_PRECONDITION / VERSION_MISMATCH, RESOURCE_EXHAUSTED / OVERLOADED,
+        /// DEADLINE_EXCEEDED.
         async fn hook(
             &self,
             request: tonic::Request<super::HookRequest>,
         ) -> std::result::Result<tonic::Response<super::HookResponse>, tonic::Status>;
+        /// Server streaming response type for the Check method.
+        type CheckStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::CheckResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Runs the rules without a commit or push; records nothing. Some messages a
+        /// repository, of which `done` or `failed` is the last; the repositories come
+        /// one after the other.
+        /// INVALID_ARGUMENT / BAD_REQUEST, NOT_FOUND / REPO_NOT_FOUND,
+        /// FAILED_PRECONDITION / NOT_A_REPOSITORY.
+        async fn check(
+            &self,
+            request: tonic::Request<super::CheckRequest>,
+        ) -> std::result::Result<tonic::Response<Self::CheckStream>, tonic::Status>;
     }
     /// What git's hooks call.
     #[derive(Debug)]
@@ -2942,6 +4321,52 @@ pub mod context_check_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/kanban.v1.ContextCheck/Check" => {
+                    #[allow(non_camel_case_types)]
+                    struct CheckSvc<T: ContextCheck>(pub Arc<T>);
+                    impl<
+                        T: ContextCheck,
+                    > tonic::server::ServerStreamingService<super::CheckRequest>
+                    for CheckSvc<T> {
+                        type Response = super::CheckResponse;
+                        type ResponseStream = T::CheckStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CheckRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ContextCheck>::check(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CheckSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -13,7 +13,7 @@ pub struct TrackRequest {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TrackResponse {
-    #[prost(oneof = "track_response::Event", tags = "1, 2, 3")]
+    #[prost(oneof = "track_response::Event", tags = "1, 2, 3, 4")]
     pub event: ::core::option::Option<track_response::Event>,
 }
 /// Nested message and enum types in `TrackResponse`.
@@ -26,6 +26,9 @@ pub mod track_response {
         Warning(super::TrackWarning),
         #[prost(message, tag = "3")]
         Summary(super::TrackSummary),
+        /// Now and then, in a long walk.
+        #[prost(message, tag = "4")]
+        Progress(super::TrackProgress),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -50,6 +53,16 @@ pub struct TrackWarning {
     /// What could not be done there, for instance "permission denied".
     #[prost(string, tag = "2")]
     pub message: ::prost::alloc::string::String,
+}
+/// How far a walk has come.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrackProgress {
+    /// Directories read so far.
+    #[prost(uint64, tag = "1")]
+    pub directories: u64,
+    /// Repositories found so far.
+    #[prost(uint64, tag = "2")]
+    pub found: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TrackSummary {
@@ -99,6 +112,8 @@ pub mod snapshot_response {
 /// How far something has come.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Progress {
+    /// Files that have been opened so far, to be read; 0 while restoring, where
+    /// bytes alone are counted.
     #[prost(uint64, tag = "1")]
     pub files: u64,
     #[prost(uint64, tag = "2")]
@@ -363,8 +378,9 @@ pub mod probe_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Walks directories and tells of every repository as it is found; the last
-        /// message is the summary. INVALID_ARGUMENT / BAD_REQUEST for a root that is
+        /// Walks directories and tells of every repository as it is found, and of how
+        /// far it has come; the last message is the summary. The walk ends when the
+        /// client leaves. INVALID_ARGUMENT / BAD_REQUEST for a root that is
         /// not absolute, NOT_FOUND / PATH_NOT_FOUND for one that is not there.
         pub async fn track(
             &mut self,
@@ -487,8 +503,9 @@ pub mod probe_server {
             >
             + std::marker::Send
             + 'static;
-        /// Walks directories and tells of every repository as it is found; the last
-        /// message is the summary. INVALID_ARGUMENT / BAD_REQUEST for a root that is
+        /// Walks directories and tells of every repository as it is found, and of how
+        /// far it has come; the last message is the summary. The walk ends when the
+        /// client leaves. INVALID_ARGUMENT / BAD_REQUEST for a root that is
         /// not absolute, NOT_FOUND / PATH_NOT_FOUND for one that is not there.
         async fn track(
             &self,

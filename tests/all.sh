@@ -5,6 +5,10 @@
 #
 # Usage: tests/all.sh [ARGS of `cargo test`...]
 #
+# KPMO_TEST_GIT may name a git 2.54 or later: hooks by configuration are then
+# tested with it, and else are not. Not among the peers: overcommit (RubyGems) and
+# hk (twenty minutes of compiling).
+#
 # With CI set in the environment a peer that can't be had is a failure; without,
 # it is said, and so is each test that is left out for it.
 set -euo pipefail

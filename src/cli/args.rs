@@ -1,10 +1,23 @@
+mod check;
+mod completing;
+mod doctor;
+mod registry;
+mod repo;
+mod selector;
 mod snapshots;
+mod status;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(super) use check::{Check, Scope};
+pub(super) use completing::{Completions, Man, Shell};
+pub(super) use doctor::Doctor;
+pub(super) use registry::{Format, Import, Registry};
+pub(super) use repo::{Patch, Repo, RepoAdd, RepoRemove, RepoRename, RepoSet, Stage, Standing};
 pub(super) use snapshots::{Diff, Probe, Restore, Show, Snapshot, Snapshots};
+pub(super) use status::{Order, Status};
 
 /// One governor for every git repository on this machine.
 ///
@@ -12,6 +25,7 @@ pub(super) use snapshots::{Diff, Probe, Restore, Show, Snapshot, Snapshots};
 /// registers them and installs hooks that judge each commit and push.
 #[derive(Debug, Parser)]
 #[command(name = "kpmo", version, propagate_version = true, max_term_width = 100)]
+#[command(after_long_help = selector::HELP)]
 pub(super) struct Arguments {
     /// Directory of the governor's home [default: the platform's directories]
     #[arg(long, global = true, env = "KPMO_HOME", value_name = "DIR")]
@@ -61,10 +75,14 @@ pub(super) enum Command {
     /// Take hooks and governor away again; all data stays
     Down(Down),
     /// Show the fleet: branch, changes, hooks, snapshots, unvalidated commits
-    Status(Repos),
-    /// Add, list, show and remove repositories
-    #[command(subcommand)]
+    Status(Status),
+    Check(Check),
+    /// Add, list, show, change, rename and remove repositories
+    #[command(subcommand, after_help = selector::HELP)]
     Repo(Repo),
+    /// Check, export and take over registries (repos.yml)
+    #[command(subcommand)]
+    Registry(Registry),
     /// Find repositories
     Scan(Scan),
     /// Install or heal the hooks of repositories
@@ -83,6 +101,7 @@ pub(super) enum Command {
     /// Look after the store of snapshots
     #[command(subcommand)]
     Probe(Probe),
+    Doctor(Doctor),
     /// Show what the ledger has recorded, oldest first
     Events(Events),
     /// Look after the ledger
@@ -91,13 +110,18 @@ pub(super) enum Command {
     /// Run, start and stop the governor
     #[command(subcommand)]
     Governor(Governor),
+    Completions(Completions),
+    Man(Man),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Repos {
-    /// Repositories, by name, id or path [default: all]
-    #[arg(value_name = "REPO")]
+    /// Repositories: names, ids, paths, tag:T, status:S, stage:S, patterns [default: all]
+    #[arg(value_name = "REPO", value_parser = selector::parser(), add = selector::completer())]
     pub repos: Vec<String>,
+    /// Every registered repository
+    #[arg(long, conflicts_with = "repos")]
+    pub all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -120,59 +144,17 @@ pub(super) struct Down {
     pub dry_run: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub(super) enum Repo {
-    /// Register a repository and install its hooks
-    Add(RepoAdd),
-    /// List the registered repositories
-    List(Repos),
-    /// Show all that the registry says of one repository
-    Show {
-        /// Name, id or path
-        #[arg(value_name = "REPO")]
-        repo: String,
-    },
-    /// Take a repository out of the registry, and its hooks away
-    Remove(RepoRemove),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct RepoAdd {
-    /// The repository, or a directory in it
-    #[arg(value_name = "PATH", default_value = ".")]
-    pub path: PathBuf,
-    /// Its name in the registry [default: the directory's]
-    #[arg(long)]
-    pub name: Option<String>,
-    /// Leave its hooks alone
-    #[arg(long)]
-    pub no_hooks: bool,
-    /// Show what would be done, and do nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct RepoRemove {
-    /// Name, id or path
-    #[arg(value_name = "REPO")]
-    pub repo: String,
-    /// Leave kpmo's hooks in the repository
-    #[arg(long)]
-    pub keep_hooks: bool,
-    /// Show what would be done, and do nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
 #[derive(Debug, Args)]
 pub(super) struct Scan {
     /// Directories to search [default: your home directory]
     #[arg(value_name = "ROOT")]
     pub roots: Vec<PathBuf>,
-    /// Register what is new
+    /// Register what is new, and follow registered repositories that have moved
     #[arg(long)]
     pub register: bool,
+    /// With --register: show what would be done, and do nothing
+    #[arg(long, requires = "register")]
+    pub dry_run: bool,
     /// Enter other file systems, too
     #[arg(long)]
     pub cross_file_systems: bool,
@@ -183,8 +165,11 @@ pub(super) struct Scan {
 
 #[derive(Debug, Args)]
 pub(super) struct InstallHooks {
-    /// Repositories, by name, id or path
-    #[arg(value_name = "REPO", required_unless_present = "all")]
+    /// Repositories: names, ids, paths, tag:T, status:S, stage:S, patterns
+    #[arg(
+        value_name = "REPO", required_unless_present = "all",
+        value_parser = selector::parser(), add = selector::completer()
+    )]
     pub repos: Vec<String>,
     /// Every registered repository
     #[arg(long, conflicts_with = "repos")]
@@ -195,12 +180,28 @@ pub(super) struct InstallHooks {
     /// Show what would be done, and do nothing
     #[arg(long, conflicts_with = "check")]
     pub dry_run: bool,
+    /// By what git runs them: links in the hooks directory, or (git 2.54 and
+    /// later) entries of the repository's configuration; without it as they are,
+    /// and links at first
+    #[arg(long, value_name = "MODE", conflicts_with = "check")]
+    pub mode: Option<HooksMode>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum HooksMode {
+    /// Links; a hook that stands there is kept and runs first
+    Links,
+    /// Entries; no hooks directory is touched
+    Config,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct UninstallHooks {
-    /// Repositories, by name, id or path
-    #[arg(value_name = "REPO", required_unless_present = "all")]
+    /// Repositories: names, ids, paths, tag:T, status:S, stage:S, patterns
+    #[arg(
+        value_name = "REPO", required_unless_present = "all",
+        value_parser = selector::parser(), add = selector::completer()
+    )]
     pub repos: Vec<String>,
     /// Every registered repository
     #[arg(long, conflicts_with = "repos")]
@@ -218,8 +219,8 @@ pub(super) struct Events {
     /// First sequence number
     #[arg(long, value_name = "SEQ", default_value_t = 1)]
     pub from: u64,
-    /// Only events about this repository
-    #[arg(long, value_name = "REPO")]
+    /// Only events about this repository; of one that was removed, by its id
+    #[arg(long, value_name = "REPO", value_parser = selector::parser(), add = selector::completer())]
     pub repo: Option<String>,
     /// Only events of this kind, for instance `verdict`
     #[arg(long, value_name = "KIND")]

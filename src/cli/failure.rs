@@ -25,6 +25,10 @@ impl Failure {
         self.code
     }
 
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     pub fn print(&self) {
         let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
         let mut stderr = anstream::stderr().lock();

@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use indicatif::HumanBytes;
+use serde_json::{Value, json};
 
 use super::{
     Context, FINDINGS, FINE, Failure,
@@ -11,7 +12,10 @@ use crate::{
     client::ALREADY_RUNNING,
     daemon::{self, DaemonError, Mode},
     fs::{FileLock, shown, shown_bytes},
-    generated::kanban::{ShutdownRequest, StatusRequest, StatusResponse, governor_client::GovernorClient},
+    generated::kanban::{
+        RunningSnapshot, ShutdownRequest, StatusRequest, StatusResponse, SyncProgress,
+        governor_client::GovernorClient,
+    },
 };
 
 /// Longest that a governor takes to end: its drain, and some.
@@ -152,6 +156,7 @@ fn show(context: &Context, now: &StatusResponse) {
             "socket": String::from_utf8_lossy(&now.socket), "uptime_s": uptime,
             "repos": now.repos, "ledger_seq": now.ledger_seq, "problems": now.problems,
             "snapshots_waiting": now.snapshots_waiting,
+            "snapshots_running": now.snapshots_running.iter().map(running_as_json).collect::<Vec<_>>(),
             "state_dir": String::from_utf8_lossy(&now.state_dir),
             "config_dir": String::from_utf8_lossy(&now.config_dir),
         }));
@@ -169,12 +174,56 @@ fn show(context: &Context, now: &StatusResponse) {
     );
     if now.snapshots_waiting > 0 {
         text.push_str(&format!(
-            "snapshots of {} are being taken\n",
-            counted(now.snapshots_waiting.into(), "repository", "repositories")
+            "snapshots of {} are being taken{}\n",
+            counted(now.snapshots_waiting.into(), "repository", "repositories"),
+            if now.snapshots_running.is_empty() { "" } else { ":" }
         ));
+    }
+    for running in &now.snapshots_running {
+        text.push_str(&format!(
+            "  {}: {}\n",
+            running.repo_name,
+            how_far(&running.progress.unwrap_or_default())
+        ));
+    }
+    let left = u64::from(now.snapshots_waiting).saturating_sub(now.snapshots_running.len() as u64);
+    if left > 0 && !now.snapshots_running.is_empty() {
+        text.push_str(&format!("  and {left} to come\n"));
     }
     for problem in &now.problems {
         text.push_str(&format!("problem: {problem}\n"));
     }
     print(&text);
+}
+
+/// How far a snapshot has come, in words.
+fn how_far(progress: &SyncProgress) -> String {
+    let SyncProgress { files, bytes, total_bytes } = *progress;
+    if total_bytes == 0 {
+        return "being looked at".to_owned();
+    }
+    let percent = u128::from(bytes) * 100 / u128::from(total_bytes);
+    let files = counted(files, "file", "files");
+    format!("{files}, {} of about {} ({percent} %)", HumanBytes(bytes), HumanBytes(total_bytes))
+}
+
+fn running_as_json(running: &RunningSnapshot) -> Value {
+    let SyncProgress { files, bytes, total_bytes } = running.progress.unwrap_or_default();
+    json!({
+        "repo": running.repo_id, "name": running.repo_name, "files": files, "bytes": bytes,
+        "total_bytes": (total_bytes > 0).then_some(total_bytes),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_is_told_in_words() {
+        let of = |files, bytes, total_bytes| how_far(&SyncProgress { files, bytes, total_bytes });
+        assert_eq!(of(0, 0, 0), "being looked at");
+        assert_eq!(of(1, 512, 1024), "1 file, 512 B of about 1.00 KiB (50 %)");
+        assert_eq!(of(3, u64::MAX, u64::MAX), "3 files, 16.00 EiB of about 16.00 EiB (100 %)");
+    }
 }

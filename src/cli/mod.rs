@@ -1,20 +1,27 @@
 //! The command line: parse, call the governor, print. One file a command.
 
 mod args;
+mod check;
+mod completions;
 mod context;
 mod diff;
+mod doctor;
 mod down;
 mod events;
 mod failure;
+mod found;
 mod governor;
 mod hooks;
 mod ledger;
+mod man;
 mod names;
 mod probe;
 mod programs;
+mod registry;
 mod repo;
 mod restore;
 mod scan;
+mod set;
 mod show;
 mod show_snapshot;
 mod snap;
@@ -39,6 +46,7 @@ const FINDINGS: u8 = 1;
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
+    completions::answer();
     let arguments = Arguments::parse();
     arguments.color.write_global();
     match run(arguments) {
@@ -51,12 +59,20 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<u8, Failure> {
+    // These are about no home at all: whoever packages kpmo has none.
+    match &arguments.command {
+        Command::Completions(options) => return completions::run(options.shell),
+        Command::Man(options) => return man::run(options.dir.as_deref(), arguments.json),
+        _ => {}
+    }
     let context = Context::new(arguments.home.as_deref(), arguments.installed, arguments.json)?;
     match arguments.command {
         Command::Up(options) => up::run(&context, &options),
         Command::Down(options) => down::run(&context, &options),
-        Command::Status(options) => status::run(&context, &options.repos),
+        Command::Status(options) => status::run(&context, &options),
+        Command::Check(options) => check::run(&context, &options),
         Command::Repo(command) => repo::run(&context, command),
+        Command::Registry(command) => registry::run(&context, &command),
         Command::Scan(options) => scan::run(&context, &options),
         Command::InstallHooks(options) => hooks::install(&context, &options),
         Command::UninstallHooks(options) => hooks::uninstall(&context, &options),
@@ -66,8 +82,10 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Diff(options) => diff::run(&context, &options),
         Command::Restore(options) => restore::run(&context, &options),
         Command::Probe(command) => probe::run(&context, &command),
+        Command::Doctor(options) => doctor::run(&context, &options),
         Command::Events(options) => events::run(&context, &options),
         Command::Ledger(command) => ledger::run(&context, &command),
         Command::Governor(command) => governor::run(&context, &command),
+        Command::Completions(_) | Command::Man(_) => Ok(FINE),
     }
 }

@@ -63,6 +63,19 @@ impl Git {
         self.pool.close_idle();
     }
 
+    /// What the program says of itself, for instance "2.47.3".
+    pub fn version(&self) -> Result<String, GitError> {
+        let mut command = Command::new(self.program.as_path());
+        command.arg("--version").stdin(Stdio::null());
+        let output = run(command, ONE_ANSWER).map_err(GitError::NoGit)?;
+        let said = output.map(|output| output.stdout).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        match said.trim().strip_prefix("git version ") {
+            Some(version) => Ok(version.to_owned()),
+            None => Err(GitError::NoGit(std::io::Error::other("it does not tell its version"))),
+        }
+    }
+
     pub(super) fn pool(&self) -> &Arc<Pool> {
         &self.pool
     }
@@ -229,6 +242,18 @@ impl Git {
     ) -> Result<Vec<u8>, GitError> {
         let output = self.run(command, location, subcommand(args))?;
         if output.status.success() { Ok(output.stdout) } else { Err(refused(&output.stderr, location, args)) }
+    }
+
+    /// As [`Git::output`], for what is no repository's.
+    pub(super) fn anywhere(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
+        let root = Path::new("/");
+        let mut command = self.bare(root);
+        command.args(args);
+        let output = run(command, ONE_ANSWER).map_err(GitError::NoGit)?;
+        output.filter(|output| output.status.success()).map(|output| output.stdout).ok_or_else(|| {
+            let command = subcommand(args).to_owned();
+            GitError::Program { command, path: root.into(), message: "it gave no answer".into() }
+        })
     }
 
     /// Every run of the program that ends by itself goes through here.

@@ -102,12 +102,12 @@ impl Core {
 
 /// One setting; section and key in lower case.
 #[derive(Debug, PartialEq, Eq)]
-struct Setting {
-    section: Vec<u8>,
-    subsection: Option<Vec<u8>>,
-    key: Vec<u8>,
+pub(super) struct Setting {
+    pub section: Vec<u8>,
+    pub subsection: Option<Vec<u8>>,
+    pub key: Vec<u8>,
     /// `None`: a key without a value, which means true.
-    value: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
 }
 
 impl Setting {
@@ -122,7 +122,7 @@ impl Setting {
 }
 
 /// The settings of a file, in its order; what is no setting is passed over.
-fn settings(text: &[u8]) -> Vec<Setting> {
+pub(super) fn settings(text: &[u8]) -> Vec<Setting> {
     let mut rest = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let (mut section, mut subsection) = (Vec::new(), None);
     let mut settings = Vec::new();

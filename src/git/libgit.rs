@@ -162,6 +162,9 @@ impl Objects for Library {
             id: commit.id().to_string(),
             tree: commit.tree_id().to_string(),
             parents: commit.parent_ids().map(|id| id.to_string()).collect(),
+            author: String::from_utf8_lossy(commit.author().email_bytes()).into_owned(),
+            committer: String::from_utf8_lossy(commit.committer().email_bytes()).into_owned(),
+            message: String::from_utf8_lossy(commit.message_bytes()).into_owned(),
         })
     }
 
@@ -194,6 +197,69 @@ impl Objects for Library {
         Ok(self.unless_promised(blob, "read a blob")?.map(|blob| blob.content().to_vec()))
     }
 
+    fn names(
+        &self,
+        tree: &str,
+        directories: &[&[u8]],
+        tell: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<(), GitError> {
+        let failed = |e| self.error("read a tree", &e);
+        let root = self.repo.find_tree(self.oid(tree)?).map_err(failed)?;
+        for directory in directories {
+            let beneath = match *directory {
+                b"" => None,
+                path => match root.get_path(&path_from(path)) {
+                    Ok(entry) if entry.kind() == Some(ObjectType::Tree) => {
+                        Some(self.repo.find_tree(entry.id()).map_err(failed)?)
+                    }
+                    Ok(_) => continue,
+                    Err(error) if error.code() == ErrorCode::NotFound => continue,
+                    Err(error) => return Err(failed(error)),
+                },
+            };
+            for entry in beneath.as_ref().unwrap_or(&root) {
+                tell(directory, entry.name_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    fn leads_to(&self, tip: &str, ancestor: &str) -> Result<bool, GitError> {
+        let (tip, ancestor) = (self.oid(tip)?, self.oid(ancestor)?);
+        if tip == ancestor {
+            return Ok(true);
+        }
+        match self.repo.find_commit(ancestor) {
+            Ok(_) => {}
+            Err(error) if error.code() == ErrorCode::NotFound => return Ok(false),
+            Err(error) => return Err(self.error("read a commit", &error)),
+        }
+        self.repo.graph_descendant_of(tip, ancestor).map_err(|e| self.error("walk the history", &e))
+    }
+
+    fn is_tagged(&self, commit: &str) -> Result<bool, GitError> {
+        let failed = |e| self.error("read the tags", &e);
+        let wanted = self.oid(commit)?;
+        for tag in self.repo.references_glob("refs/tags/*").map_err(failed)? {
+            // One that leads nowhere tags nothing.
+            let peeled = tag.map_err(failed)?.peel(ObjectType::Commit);
+            if peeled.is_ok_and(|commit| commit.id() == wanted) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn setting(&self, name: &str) -> Result<Option<String>, GitError> {
+        let failed = |e| self.error("read the configuration", &e);
+        let config = self.repo.config().and_then(|mut config| config.snapshot()).map_err(failed)?;
+        match config.get_bytes(name) {
+            Ok(value) => Ok(Some(String::from_utf8_lossy(value).into_owned())),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
     fn new_commits(
         &self,
         tip: &str,
@@ -224,6 +290,11 @@ fn reads_also(repo: &Repository, places: &[PathBuf]) -> bool {
         let added = place.to_str().map(|place| repo.odb().and_then(|odb| odb.add_disk_alternate(place)));
         matches!(added, Some(Ok(())))
     })
+}
+
+/// Whether libgit2 can be let into a repository, and reads it aright.
+pub(super) fn is_plain(location: &Location) -> bool {
+    !has_odd_files(location) && !beyond(location)
 }
 
 /// Whether files of the repository may keep libgit2 for ever: nobody can end

@@ -55,6 +55,12 @@ impl Surroundings {
         Self { cwd: cwd.into(), variables: Vec::new() }
     }
 
+    /// A variable's value, if it is set.
+    pub fn text(&self, name: &str) -> Option<String> {
+        let (_, value) = self.variables.iter().find(|(known, _)| known == name)?;
+        Some(value.to_string_lossy().into_owned())
+    }
+
     /// A variable's value as a path, made absolute.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         let (_, value) = self.variables.iter().find(|(known, value)| known == name && !value.is_empty())?;

@@ -14,24 +14,37 @@ mod command;
 mod config;
 mod error;
 mod hashes;
+mod hook_entries;
 mod libgit;
 mod locate;
+mod origin;
 mod pool;
 mod program;
 mod run;
 mod scratch;
+mod status;
 mod survey;
+mod tell;
 mod trees;
 
 pub use command::Git;
 pub use error::GitError;
 pub use hashes::empty_tree_like;
+pub use hook_entries::{
+    HookEntries, hook_entries, remove_hook_entry, set_hook_entry, too_old_for_hook_entries,
+};
 pub use locate::{Location, Surroundings, absolute};
+pub use origin::{Origin, may_have_remote, origin, remote_url, roots};
+pub use status::{Look, Memory, Operation, Seen, WorkState, work_state};
 pub use survey::{
-    HooksPath, Profile, WorkState, heads, hooks_path, profile, reachable, set_hooks_path, work_state,
+    HooksPath, Profile, changed_paths, heads, hooks_path, ignored_paths, profile, reachable, set_hooks_path,
 };
 
+pub use tell::{SettingOrigin, hook_commands, setting_origin};
+
 use std::path::Path;
+
+use crate::fs::IoContext;
 
 /// One path that differs between two trees, or between a tree and the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +81,12 @@ pub struct Commit {
     pub tree: String,
     /// Its parents, first parent first.
     pub parents: Vec<String>,
+    /// The author's e-mail address.
+    pub author: String,
+    /// The committer's e-mail address.
+    pub committer: String,
+    /// What is said of it.
+    pub message: String,
 }
 
 /// What a ref leads to, tags followed; with the object's id.
@@ -110,6 +129,22 @@ pub trait Objects {
     fn size(&self, id: &str) -> Result<Option<u64>, GitError>;
     /// Content of a blob; `None` as for its size.
     fn blob(&self, id: &str) -> Result<Option<Vec<u8>>, GitError>;
+    /// Tells the names in directories of a tree (an object's id): each with its
+    /// directory, empty for the root. What is no directory there tells nothing.
+    fn names(
+        &self,
+        tree: &str,
+        directories: &[&[u8]],
+        tell: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<(), GitError>;
+    /// Whether history leads from `tip` back to `ancestor`; also if they are the
+    /// same. What is not here leads nowhere.
+    fn leads_to(&self, tip: &str, ancestor: &str) -> Result<bool, GitError>;
+    /// Whether a tag leads to this commit.
+    fn is_tagged(&self, commit: &str) -> Result<bool, GitError>;
+    /// The value of a setting, as the repository's configuration and the user's
+    /// have it.
+    fn setting(&self, name: &str) -> Result<Option<String>, GitError>;
     /// Commits reachable from `tip` and from none of `seen` nor, where `remote`
     /// is named, from its tracking branches; newest first, at most `limit`.
     fn new_commits(
@@ -119,6 +154,40 @@ pub trait Objects {
         remote: Option<&str>,
         limit: usize,
     ) -> Result<Vec<String>, GitError>;
+}
+
+/// What git's user has written into a message file; `None`: there is none.
+pub fn message_file(path: &Path) -> Result<Option<String>, GitError> {
+    match config::read_small(path) {
+        Ok(text) => Ok(Some(String::from_utf8_lossy(&text).into_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        error => Ok(error.map(|_| None).at("read", path)?),
+    }
+}
+
+/// Whether a merge is to be concluded in this work tree.
+pub fn is_merging(location: &Location) -> bool {
+    is_there(location, "MERGE_HEAD")
+}
+
+/// Whether git is in the middle of a rebase, cherry-pick, revert, bisect, am or
+/// squashing merge in this work tree.
+pub fn is_underway(location: &Location) -> bool {
+    [
+        "CHERRY_PICK_HEAD",
+        "REVERT_HEAD",
+        "rebase-merge",
+        "rebase-apply",
+        "BISECT_LOG",
+        "sequencer",
+        "SQUASH_MSG",
+    ]
+    .into_iter()
+    .any(|name| is_there(location, name))
+}
+
+fn is_there(location: &Location, name: &str) -> bool {
+    location.git_dir.join(name).symlink_metadata().is_ok()
 }
 
 /// Opens a repository's objects, by libgit2 if it can.

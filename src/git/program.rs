@@ -1,4 +1,6 @@
 use std::{
+    ffi::OsString,
+    os::unix::ffi::OsStringExt,
     path::Path,
     sync::{Mutex, PoisonError},
 };
@@ -20,17 +22,33 @@ pub(super) struct ProgramObjects {
     location: Location,
     hex_digits: usize,
     batch: Mutex<Option<Batch>>,
+    /// Where trees were written that are in no repository.
+    written: Mutex<Option<Scratch>>,
 }
 
 impl ProgramObjects {
     pub(super) fn open(git: Git, location: &Location) -> Result<Self, GitError> {
         let format = git.output(location, &["rev-parse", "--show-object-format"])?;
         let hex_digits = if format.trim_ascii() == b"sha256" { 64 } else { 40 };
-        Ok(Self { git, location: location.clone(), hex_digits, batch: Mutex::new(None) })
+        Ok(Self {
+            git,
+            location: location.clone(),
+            hex_digits,
+            batch: Mutex::new(None),
+            written: Mutex::default(),
+        })
     }
 
     fn run(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
-        self.git.output(&self.location, args)
+        self.git.output(&self.here(), args)
+    }
+
+    /// The repository, with the trees that were written for it.
+    fn here(&self) -> Location {
+        let mut location = self.location.clone();
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        location.object_dirs.extend(written.as_ref().map(|scratch| scratch.0.clone()));
+        location
     }
 
     fn line(&self, args: &[&str]) -> Result<String, GitError> {
@@ -124,6 +142,7 @@ impl Objects for ProgramObjects {
             .env("GIT_OBJECT_DIRECTORY", &scratch.0)
             .env_remove("GIT_ALTERNATE_OBJECT_DIRECTORIES");
         let tree = self.git.finish(command, &self.location, &["write-tree"])?;
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = Some(scratch);
         Ok(Delta {
             base_tree,
             tree: String::from_utf8_lossy(tree.trim_ascii_end()).into_owned(),
@@ -132,13 +151,17 @@ impl Objects for ProgramObjects {
     }
 
     fn commit(&self, id: &str) -> Result<Commit, GitError> {
-        let line =
-            self.line(&["log", "-1", "--no-show-signature", "--format=%H %T %P", "--end-of-options", id])?;
-        let mut words = line.split(' ').filter(|word| !word.is_empty()).map(str::to_owned);
+        // No address has a line break, and none of the numbers.
+        let format = "--format=%H %T %P%n%ae%n%ce%n%B";
+        let text = self.line(&["log", "-1", "--no-show-signature", format, "--end-of-options", id])?;
+        let mut lines = text.splitn(4, '\n');
+        let mut line = || lines.next().unwrap_or_default().to_owned();
+        let (numbers, author, committer, message) = (line(), line(), line(), line());
+        let mut words = numbers.split(' ').filter(|word| !word.is_empty()).map(str::to_owned);
         let (Some(id), Some(tree)) = (words.next(), words.next()) else {
             return Err(refused(b"no such commit", &self.location, &["log"]));
         };
-        Ok(Commit { id, tree, parents: words.collect() })
+        Ok(Commit { id, tree, parents: words.collect(), author, committer, message })
     }
 
     fn target(&self, id: &str) -> Result<Target, GitError> {
@@ -162,6 +185,55 @@ impl Objects for ProgramObjects {
 
     fn blob(&self, id: &str) -> Result<Option<Vec<u8>>, GitError> {
         Ok(self.ask("contents", id)?.map(|(_, content)| content))
+    }
+
+    fn names(
+        &self,
+        tree: &str,
+        directories: &[&[u8]],
+        tell: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<(), GitError> {
+        // What a command line has room for.
+        const AT_ONCE: usize = 500;
+        let beneath = directories.iter().filter(|directory| !directory.is_empty());
+        let beneath: Vec<OsString> =
+            beneath.map(|directory| OsString::from_vec([*directory, b"/"].concat())).collect();
+        // The root is asked for by naming nothing in it.
+        let root = directories.iter().any(|directory| directory.is_empty()).then_some(&[][..]);
+        for paths in root.into_iter().chain(beneath.chunks(AT_ONCE)) {
+            let here = self.here();
+            let args = ["ls-tree", "--full-tree", "-t", "--name-only", "-z", "--", tree];
+            let mut command = self.git.at(&here)?;
+            command.args(args).args(paths);
+            let listed = self.git.finish(command, &here, &args)?;
+            for path in listed.split(|byte| *byte == 0).filter(|path| !path.is_empty()) {
+                match path.iter().rposition(|byte| *byte == b'/') {
+                    Some(slash) => tell(&path[..slash], &path[slash + 1..]),
+                    None => tell(b"", path),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn leads_to(&self, tip: &str, ancestor: &str) -> Result<bool, GitError> {
+        let is_here = format!("{ancestor}^{{commit}}");
+        let quiet = ["rev-parse", "--quiet", "--verify", "--end-of-options", &is_here];
+        if self.git.maybe(&self.location, &quiet)?.is_none() {
+            return Ok(false);
+        }
+        let args = ["merge-base", "--is-ancestor", ancestor, tip];
+        Ok(self.git.maybe(&self.location, &args)?.is_some())
+    }
+
+    fn is_tagged(&self, commit: &str) -> Result<bool, GitError> {
+        Ok(!self.run(&["for-each-ref", "--count=1", "--points-at", commit, "refs/tags"])?.is_empty())
+    }
+
+    fn setting(&self, name: &str) -> Result<Option<String>, GitError> {
+        let value = self.git.maybe(&self.location, &["config", "-z", "--get", name])?;
+        Ok(value
+            .map(|value| String::from_utf8_lossy(value.strip_suffix(b"\0").unwrap_or(&value)).into_owned()))
     }
 
     fn new_commits(

@@ -24,19 +24,9 @@ pub struct Profile {
 pub struct HooksPath {
     /// The value, `~` expanded; relative values are relative to where a hook runs.
     pub value: PathBuf,
-    /// Set in the repository's own configuration, not inherited.
-    pub local: bool,
-}
-
-/// A work tree at this moment.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct WorkState {
-    /// Where HEAD points.
-    pub head: Head,
-    /// Paths that differ from HEAD, or are untracked and not ignored.
-    pub dirty: u32,
-    /// Commits ahead of and behind the upstream, if there is one.
-    pub ahead_behind: Option<(u32, u32)>,
+    /// What the repository's own configuration file says, as it is written there;
+    /// `None`: it is inherited, or from a file that is included.
+    pub own: Option<PathBuf>,
 }
 
 /// Asks a repository for its [`Profile`].
@@ -84,7 +74,16 @@ pub fn hooks_path(git: &Git, location: &Location) -> Result<Option<HooksPath>, G
     let Some(answer) = git.answer(command, location, &args)? else { return Ok(None) };
     let mut fields = answer.split(|byte| *byte == 0);
     let (scope, value) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
-    Ok(Some(HooksPath { value: path_from(value), local: matches!(scope, b"local" | b"worktree") }))
+    let own = if scope == b"local" { own_hooks_path(git, location)? } else { None };
+    Ok(Some(HooksPath { value: path_from(value), own }))
+}
+
+fn own_hooks_path(git: &Git, location: &Location) -> Result<Option<PathBuf>, GitError> {
+    let args = ["config", "--local", "--no-includes", "-z", "--get", "core.hooksPath"];
+    let mut command = git.with_hooks_path(location)?;
+    command.args(args);
+    let answer = git.answer(command, location, &args)?;
+    Ok(answer.map(|value| path_from(value.strip_suffix(b"\0").unwrap_or(&value))))
 }
 
 /// Sets `core.hooksPath` in the repository's own configuration; `None` unsets it.
@@ -111,11 +110,24 @@ pub fn set_hooks_path(
     })
 }
 
-/// Asks a work tree for its [`WorkState`]; of a bare repository only HEAD is told.
-pub fn work_state(git: &Git, location: &Location) -> Result<WorkState, GitError> {
-    if location.work_tree.is_none() {
-        return Ok(WorkState { head: profile(git, location)?.head, ..WorkState::default() });
-    }
+/// Paths of a work tree that differ from HEAD or are untracked, from its top on;
+/// directories that are wholly untracked end in `/`.
+pub fn changed_paths(git: &Git, location: &Location) -> Result<Vec<Vec<u8>>, GitError> {
+    Ok(changed(&status(git, location)?).map(<[u8]>::to_vec).collect())
+}
+
+/// What git ignores in a work tree, from its top on. An ignored directory ends in
+/// `/` and stands for what is in it; one in which everything is ignored is named
+/// beside what is in it.
+pub fn ignored_paths(git: &Git, location: &Location) -> Result<Vec<Vec<u8>>, GitError> {
+    let args = ["ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z"];
+    let answer = git.output(location, &args)?;
+    let paths = answer.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+    Ok(paths.map(<[u8]>::to_vec).collect())
+}
+
+/// `git status` by porcelain v2, its fields ended by NULs.
+fn status(git: &Git, location: &Location) -> Result<Vec<u8>, GitError> {
     // In a submodule's work tree git would run what that one's configuration
     // names; its commit is told.
     let args = [
@@ -129,27 +141,31 @@ pub fn work_state(git: &Git, location: &Location) -> Result<WorkState, GitError>
     let mut command = git.at(location)?;
     git.without_its_filters(&mut command, location)?;
     command.args(args);
-    let answer = git.finish(command, location, &args)?;
-    let mut state = WorkState::default();
+    git.finish(command, location, &args)
+}
+
+/// The paths in an answer of [`status`].
+fn changed(answer: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut fields = answer.split(|byte| *byte == 0);
-    while let Some(field) = fields.next() {
-        let line = String::from_utf8_lossy(field);
-        if let Some(id) = line.strip_prefix("# branch.oid ") {
-            state.head.commit = (id != "(initial)").then(|| id.to_owned());
-        } else if let Some(name) = line.strip_prefix("# branch.head ") {
-            state.head.branch = (name != "(detached)").then(|| name.to_owned());
-        } else if let Some(counts) = line.strip_prefix("# branch.ab ") {
-            let mut counts = counts.split(' ').map(|count| count[1..].parse().unwrap_or(0));
-            state.ahead_behind = Some((counts.next().unwrap_or(0), counts.next().unwrap_or(0)));
-        } else if let [b'1' | b'2' | b'u' | b'?', b' ', ..] = field {
-            state.dirty += 1;
-            if field[0] == b'2' {
-                // A rename's second path has a field of its own.
-                fields.next();
+    std::iter::from_fn(move || {
+        loop {
+            let field = fields.next()?;
+            let before = match field {
+                [b'1', b' ', ..] => 8,
+                [b'2', b' ', ..] => {
+                    // A rename's second path has a field of its own.
+                    fields.next();
+                    9
+                }
+                [b'u', b' ', ..] => 10,
+                [b'?', b' ', ..] => 1,
+                _ => continue,
+            };
+            if let Some(path) = field.splitn(before + 1, |byte| *byte == b' ').nth(before) {
+                return Some(path);
             }
         }
-    }
-    Ok(state)
+    })
 }
 
 /// How many of these commits a ref or HEAD of any work tree leads to; those that

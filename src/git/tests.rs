@@ -7,6 +7,8 @@ use std::{
 
 use super::*;
 
+mod agree;
+
 fn git(dir: &Path, args: &[&str]) -> String {
     let output = Command::new("git")
         .args(["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"])
@@ -413,4 +415,40 @@ fn trees_are_compared_as_git_does_whatever_becomes_of_a_name() {
     let library = open(&Git::default(), &location).unwrap().between(Some(&old), &new).unwrap();
     assert_eq!(library, program);
     assert_eq!(library.changes.len(), 7, "{library:?}");
+}
+
+#[test]
+fn changed_and_ignored_paths_are_named_as_they_are() {
+    let dir = repository("sha1");
+    write(dir.path(), "two words.txt", "in conflict\n");
+    git(dir.path(), &["add", "."]);
+    git(dir.path(), &["commit", "-q", "-m", "base"]);
+    git(dir.path(), &["switch", "-q", "-c", "side"]);
+    for (branch, text) in [("side", "theirs\n"), ("main", "ours\n")] {
+        git(dir.path(), &["switch", "-q", branch]);
+        write(dir.path(), "two words.txt", text);
+        git(dir.path(), &["commit", "-q", "-a", "-m", branch]);
+    }
+    let merged = Command::new("git")
+        .args(["-c", "user.name=T", "-c", "user.email=t@example.org", "merge", "-q", "side"])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    assert!(!merged.status.success(), "{merged:?}");
+    git(dir.path(), &["mv", "a.txt", "moved to.txt"]);
+    write(dir.path(), "dir/b.txt", "changed\n");
+    write(dir.path(), "new/un tracked", "x\n");
+    write(dir.path(), ".git/info/exclude", "*.o\nbuilt/\n");
+    write(dir.path(), "dir/x.o", "x\n");
+    write(dir.path(), "built/y", "x\n");
+    let location = Location::discover(dir.path()).unwrap();
+    let sorted = |paths: Vec<Vec<u8>>| {
+        let mut paths: Vec<String> = paths.into_iter().map(|path| String::from_utf8(path).unwrap()).collect();
+        paths.sort();
+        paths
+    };
+    let changed = sorted(changed_paths(&Git::default(), &location).unwrap());
+    assert_eq!(changed, ["dir/b.txt", "moved to.txt", "new/", "two words.txt"]);
+    assert_eq!(work_state(&Git::default(), &location).unwrap().dirty, 4);
+    assert_eq!(sorted(ignored_paths(&Git::default(), &location).unwrap()), ["built/", "dir/x.o"]);
 }

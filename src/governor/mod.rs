@@ -7,18 +7,28 @@
 
 mod after;
 mod call;
+mod change;
+mod check;
 mod commit;
 mod config;
+mod doctor;
 mod error;
 mod events;
 mod facts;
 mod fleet;
+mod found;
 mod hooks;
 mod identify;
+mod identity;
 mod late;
+mod moved;
 mod onboard;
 mod push;
+mod recognize;
+mod registry;
+mod selection;
 mod snapshots;
+mod twice;
 
 use std::{
     path::PathBuf,
@@ -31,21 +41,28 @@ use tokio::sync::watch;
 use crate::{
     client::Home,
     fs::{PathError, RealWriter, Writer},
-    git::Git,
+    git::{self, Git},
     ledger::{EventDraft, EventKind, Ledger},
     policy::{GovernorSettings, PolicyVersion},
     probe::{Hands, TrackOptions},
     registry::{Registry, View},
 };
 pub use call::{HookCall, Judged, Judgement};
+pub use change::{ChangeOptions, Changed, RepoDifference};
+pub use check::{CheckScope, CheckStep, Checked};
+pub use doctor::{Check, Doctor, Level};
 pub use error::{Cause, Error, Reason};
 pub use events::Emission;
 pub use fleet::RepoState;
+pub use found::{FoundOrder, FoundOutcome, FoundStep, RegisteredFound};
 pub use hooks::RepoHooks;
+pub use moved::Whereabouts;
 pub use onboard::{AddOptions, Added, Removed};
+pub use recognize::{Recognition, Recognized};
+pub use registry::{CheckReport, ExportFormat, ImportOrder, ImportReport, Skipped, check_registry};
 pub use snapshots::{
-    Phase, RestoreOrder, RestoreReport, RestoreStep, SnapshotDetails, SnapshotEntry, SnapshotStep,
-    StoreReport, TakenSnapshot, VerifyReport, Which,
+    Phase, RestoreOrder, RestoreReport, RestoreStep, RunningSnapshot, SnapshotDetails, SnapshotEntry,
+    SnapshotStep, StoreReport, TakenSnapshot, VerifyReport, Which,
 };
 
 /// The one authority over the repositories of a home.
@@ -53,6 +70,8 @@ pub struct Governor {
     home: Home,
     socket: PathBuf,
     git: Git,
+    /// What repositories were like when somebody last asked.
+    seen: git::Memory,
     registry: Registry,
     ledger: Ledger,
     config: config::Config,
@@ -60,7 +79,11 @@ pub struct Governor {
     /// what was found.
     fingerprint_key: [u8; 32],
     places: Mutex<identify::Places>,
+    identities: identity::Identities,
     after: after::Queue,
+    reconsidered: late::Reconsidered,
+    healing: hooks::Healing,
+    twice: twice::Twice,
     snapshots: snapshots::Snapshots,
     started: Instant,
     started_at: jiff::Timestamp,
@@ -80,6 +103,8 @@ pub struct Status {
     pub repos: usize,
     /// Those whose snapshot is being taken, or waits for its turn.
     pub snapshots_waiting: usize,
+    /// Those of them whose snapshot is being taken.
+    pub snapshots_running: Vec<RunningSnapshot>,
     /// Last sequence number of the ledger.
     pub ledger_seq: u64,
     /// What is not as it should be.
@@ -102,11 +127,16 @@ impl Governor {
             config: config::Config::open(&home.config, &home.state),
             socket,
             git,
+            seen: git::Memory::default(),
             registry,
             ledger,
             fingerprint_key,
             places: Mutex::default(),
+            identities: identity::Identities::open(home.state.join("identities.json")),
             after: after::Queue::default(),
+            reconsidered: late::Reconsidered::default(),
+            healing: hooks::Healing::default(),
+            twice: twice::Twice::default(),
             started: Instant::now(),
             started_at: jiff::Timestamp::now(),
             stop: OnceLock::new(),
@@ -126,6 +156,8 @@ impl Governor {
         }
         after::start(self);
         snapshots::start(self);
+        identity::start(self);
+        hooks::start(self);
     }
 
     /// Asks the daemon to end, by way of what [`Governor::start`] was given.
@@ -151,8 +183,10 @@ impl Governor {
     /// What is left undone stays kept for the next governor.
     pub fn close(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
+        self.identities.finish();
         self.after.finish(patience);
         self.snapshots.finish(deadline.saturating_duration_since(Instant::now()));
+        self.healing.finish();
         self.ledger.clone().close(patience);
     }
 
@@ -204,6 +238,7 @@ impl Governor {
             uptime: self.started.elapsed(),
             repos: view.document.repos.len(),
             snapshots_waiting: self.snapshots_waiting(),
+            snapshots_running: self.snapshots_running(),
             ledger_seq: self.ledger.head(),
             problems,
         }

@@ -1,14 +1,17 @@
 //! What every service does alike: run a flow off the sockets' threads within
 //! the caller's deadline, and turn its errors into gRPC's.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, pin::Pin, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Code, Response, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::governor::{Error, Reason};
+use crate::{
+    governor::{Error, Governor, Reason},
+    registry::Repo,
+};
 
 /// How long a call may take whose caller sets no deadline.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,7 +25,9 @@ pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send
 /// client, the cause to the log.
 pub(super) fn status(error: Error) -> Status {
     let code = match error.reason {
-        Reason::BadRequest | Reason::ConfigInvalid | Reason::SnapshotAmbiguous => Code::InvalidArgument,
+        Reason::BadRequest | Reason::ConfigInvalid | Reason::SnapshotAmbiguous | Reason::RepoAmbiguous => {
+            Code::InvalidArgument
+        }
         Reason::RepoNotFound
         | Reason::PathNotFound
         | Reason::SnapshotNotFound
@@ -41,7 +46,8 @@ pub(super) fn status(error: Error) -> Status {
         | Reason::DirtyTarget
         | Reason::BadTarget
         | Reason::TooLarge
-        | Reason::NotRestored => Code::FailedPrecondition,
+        | Reason::NotRestored
+        | Reason::MoveAmbiguous => Code::FailedPrecondition,
         Reason::Internal | Reason::Unspecified => Code::Internal,
     };
     let reason = error.reason.as_str_name().trim_start_matches("ERROR_REASON_").to_owned();
@@ -53,6 +59,19 @@ pub(super) fn status(error: Error) -> Status {
         error.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let details = ErrorDetails::with_error_info(reason, "kpmo", metadata);
     Status::with_error_details(code, error.message, details)
+}
+
+/// The governor, for what changes something: refused once the daemon is ending.
+pub(super) fn to_change(governor: &Arc<Governor>) -> Result<Arc<Governor>, Status> {
+    if governor.is_stopping() {
+        return Err(status(Error::new(Reason::ShuttingDown, "the governor is ending; try again")));
+    }
+    Ok(Arc::clone(governor))
+}
+
+/// How many repositories an answer is about.
+pub(super) fn count(repos: &[Repo]) -> u32 {
+    u32::try_from(repos.len()).unwrap_or(u32::MAX)
 }
 
 /// Hooks at once; more are turned away, since a person waits for each.

@@ -3,12 +3,13 @@
 use prost_types::Timestamp;
 
 use crate::{
-    fs::bytes_of,
+    fs::{bytes_of, path_from},
     generated::kanban as proto,
-    governor::{Error, Judgement, RepoHooks, RepoState},
-    install::{HookAction, HookChange, HooksState},
+    git::Operation,
+    governor::{Error, Judged, Judgement, RepoDifference, RepoHooks, RepoState},
+    install::{HookAction, HookChange, HooksMode, HooksState},
     ledger::{EventKind, EventRecord},
-    registry::{Repo, RepoStatus, Stage},
+    registry::{FieldChange, Repo, RepoStatus, Stage},
     rules::{RuleId, Severity},
 };
 
@@ -47,12 +48,66 @@ pub(super) fn repo(repo: Repo) -> proto::Repo {
     }
 }
 
+/// What a patch says of each field. Unknown words of a newer contract are an
+/// error: they must not be taken for "as it is".
+pub(super) fn fields(patch: proto::RepoPatch) -> Result<Vec<FieldChange>, Error> {
+    let text = |text: String| (!text.is_empty()).then_some(text);
+    let unknown = |field| Error::bad_request(field, "is a value that this governor does not know");
+    let mut fields = Vec::new();
+    fields.extend(patch.local_path.map(|path| FieldChange::LocalPath(path_from(&path))));
+    fields.extend(patch.remote_url.map(|url| FieldChange::RemoteUrl(text(url))));
+    fields.extend(patch.default_branch.map(|branch| FieldChange::DefaultBranch(text(branch))));
+    fields.extend(patch.env_template.map(|name| FieldChange::EnvTemplate(text(name))));
+    fields.extend(patch.gitignore_profile.map(|name| FieldChange::GitignoreProfile(text(name))));
+    fields.extend(match proto::RepoStatus::try_from(patch.status).map_err(|_| unknown("status"))? {
+        proto::RepoStatus::Unspecified => None,
+        proto::RepoStatus::Active => Some(FieldChange::Status(RepoStatus::Active)),
+        proto::RepoStatus::Archived => Some(FieldChange::Status(RepoStatus::Archived)),
+        proto::RepoStatus::OfflineOnly => Some(FieldChange::Status(RepoStatus::OfflineOnly)),
+    });
+    fields.extend(match proto::Stage::try_from(patch.stage).map_err(|_| unknown("stage"))? {
+        proto::Stage::Unspecified => None,
+        proto::Stage::Dev => Some(FieldChange::Stage(Stage::Dev)),
+        proto::Stage::Staging => Some(FieldChange::Stage(Stage::Staging)),
+        proto::Stage::Prod => Some(FieldChange::Stage(Stage::Prod)),
+    });
+    fields.extend(patch.role.map(|role| FieldChange::Role(text(role))));
+    fields.extend((!patch.remove_tags.is_empty()).then_some(FieldChange::RemoveTags(patch.remove_tags)));
+    fields.extend((!patch.add_tags.is_empty()).then_some(FieldChange::AddTags(patch.add_tags)));
+    fields.extend(patch.verify.map(|verify| FieldChange::Verify(verify.commands)));
+    Ok(fields)
+}
+
+pub(super) fn repo_change(difference: RepoDifference) -> proto::RepoChange {
+    proto::RepoChange {
+        fields: difference.fields().into_iter().map(str::to_owned).collect(),
+        old: Some(repo(difference.old)),
+        new: Some(repo(difference.new)),
+    }
+}
+
 pub(super) fn hooks_state(state: HooksState) -> proto::HooksState {
     match state {
         HooksState::Ok => proto::HooksState::Ok,
         HooksState::Missing => proto::HooksState::Missing,
         HooksState::Partial => proto::HooksState::Partial,
         HooksState::Foreign => proto::HooksState::Foreign,
+    }
+}
+
+pub(super) fn hooks_mode(mode: HooksMode) -> proto::HooksMode {
+    match mode {
+        HooksMode::Links => proto::HooksMode::Links,
+        HooksMode::Config => proto::HooksMode::Config,
+    }
+}
+
+/// `None`: as they are installed already.
+pub(super) fn wanted_mode(mode: proto::HooksMode) -> Option<HooksMode> {
+    match mode {
+        proto::HooksMode::Unspecified => None,
+        proto::HooksMode::Links => Some(HooksMode::Links),
+        proto::HooksMode::Config => Some(HooksMode::Config),
     }
 }
 
@@ -66,6 +121,7 @@ pub(super) fn hook_change(change: HookChange) -> proto::HookChange {
         HookAction::Restored => proto::HookAction::Restored,
         HookAction::Foreign => proto::HookAction::Foreign,
         HookAction::Missing => proto::HookAction::Missing,
+        HookAction::Archived => proto::HookAction::Archived,
     };
     let name = format!("HOOK_EVENT_{}", change.event.to_uppercase().replace('-', "_"));
     proto::HookChange {
@@ -87,6 +143,7 @@ pub(super) fn repo_hooks(repo: &Repo, hooks: Result<RepoHooks, Error>) -> proto:
         Ok(hooks) => {
             answer.hooks_dir = bytes_of(&hooks.hooks_dir);
             answer.state = hooks_state(hooks.state).into();
+            answer.mode = hooks_mode(hooks.mode).into();
             answer.changes = hooks.changes.into_iter().map(hook_change).collect();
         }
         Err(error) => answer.error = error.message,
@@ -95,21 +152,43 @@ pub(super) fn repo_hooks(repo: &Repo, hooks: Result<RepoHooks, Error>) -> proto:
 }
 
 pub(super) fn repo_state(state: RepoState) -> proto::RepoState {
-    let mut answer = proto::RepoState { repo: Some(repo(state.repo)), ..proto::RepoState::default() };
+    let mut answer = proto::RepoState {
+        repo: Some(repo(state.repo)),
+        last_snapshot: state.last_snapshot.map(time),
+        ..proto::RepoState::default()
+    };
     match state.now {
         Ok(now) => {
             answer.branch = now.work.head.branch.unwrap_or_default();
             answer.head = now.work.head.commit.unwrap_or_default();
+            answer.bare = now.work.is_bare;
             answer.dirty = now.work.dirty;
+            answer.staged = now.work.staged;
+            answer.unstaged = now.work.unstaged;
+            answer.untracked = now.work.untracked;
+            answer.conflicted = now.work.conflicted;
+            answer.upstream = now.work.upstream.unwrap_or_default();
             answer.ahead = now.work.ahead_behind.map(|(ahead, _)| ahead);
             answer.behind = now.work.ahead_behind.map(|(_, behind)| behind);
+            answer.stash = now.work.stash;
+            answer.operation = now.work.operation.map(operation).unwrap_or_default().into();
             answer.hooks = hooks_state(now.hooks).into();
             answer.unvalidated = Some(now.unvalidated);
-            answer.last_snapshot = now.last_snapshot.map(time);
         }
         Err(error) => answer.error = error.message,
     }
     answer
+}
+
+fn operation(operation: Operation) -> proto::GitOperation {
+    match operation {
+        Operation::Merge => proto::GitOperation::Merge,
+        Operation::Rebase => proto::GitOperation::Rebase,
+        Operation::CherryPick => proto::GitOperation::CherryPick,
+        Operation::Revert => proto::GitOperation::Revert,
+        Operation::Bisect => proto::GitOperation::Bisect,
+        Operation::Am => proto::GitOperation::Am,
+    }
 }
 
 fn rule(rule: RuleId) -> proto::Rule {
@@ -121,30 +200,35 @@ fn rule(rule: RuleId) -> proto::Rule {
         RuleId::LargeFile => proto::Rule::LargeFile,
         RuleId::ConflictMarker => proto::Rule::ConflictMarker,
         RuleId::PrivateKey => proto::Rule::PrivateKey,
+        RuleId::Branch => proto::Rule::Branch,
+        RuleId::Identity => proto::Rule::Identity,
+        RuleId::CaseCollision => proto::Rule::CaseCollision,
+        RuleId::Message => proto::Rule::Message,
+        RuleId::Stage => proto::Rule::Stage,
+    }
+}
+
+pub(super) fn finding(judged: Judged) -> proto::Finding {
+    proto::Finding {
+        rule: rule(judged.finding.rule).into(),
+        severity: match judged.finding.severity {
+            Severity::Error => proto::Severity::Error,
+            Severity::Warn => proto::Severity::Warn,
+        }
+        .into(),
+        path: judged.finding.path,
+        line: judged.finding.line,
+        message: judged.finding.message,
+        fix: judged.finding.fix,
+        way_around: judged.finding.way_around,
+        fingerprint: judged.finding.fingerprint,
+        commit: judged.commit,
     }
 }
 
 pub(super) fn judgement(judgement: Judgement) -> proto::HookResponse {
     let (repo_id, repo_name) = judgement.repo.unwrap_or_default();
-    let findings = judgement
-        .findings
-        .into_iter()
-        .map(|judged| proto::Finding {
-            rule: rule(judged.finding.rule).into(),
-            severity: match judged.finding.severity {
-                Severity::Error => proto::Severity::Error,
-                Severity::Warn => proto::Severity::Warn,
-            }
-            .into(),
-            path: judged.finding.path,
-            line: judged.finding.line,
-            message: judged.finding.message,
-            fix: judged.finding.fix,
-            way_around: judged.finding.way_around,
-            fingerprint: judged.finding.fingerprint,
-            commit: judged.commit,
-        })
-        .collect();
+    let findings = judgement.findings.into_iter().map(finding).collect();
     proto::HookResponse {
         verdict: judgement.verdict.into(),
         findings,

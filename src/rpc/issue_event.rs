@@ -71,7 +71,7 @@ impl IssueEvent for Service {
         if !request.repo.is_empty() {
             let governor = Arc::clone(&self.0);
             let repo = request.repo.clone();
-            filter.repo_id = aside(move || governor.select(&repo)).await?.id;
+            filter.repo_id = Some(aside(move || governor.history_of(&repo)).await?);
         }
         let (events, receiver) = mpsc::channel(PAGE);
         tokio::spawn(replay(Arc::clone(&self.0), request.from_seq.max(1), filter, request.follow, events));

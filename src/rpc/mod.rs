@@ -4,10 +4,12 @@
 mod answer;
 mod context_check;
 mod convert;
+mod found;
 mod issue_event;
 mod probe;
 mod probe_sync;
 mod registry;
+mod registry_file;
 mod service;
 mod snapshots;
 

@@ -3,18 +3,22 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::{
-    answer::{Answers, blocking, status, streaming},
-    convert,
+    answer::{Answers, blocking, count, streaming, to_change},
+    convert, found, registry_file,
 };
 use crate::{
-    fs::{DryRun, RealWriter, Writer, path_from},
+    fs::{DryRun, RealWriter, Writer, bytes_of, path_from},
     generated::kanban::{
-        AddRepoRequest, AddRepoResponse, CheckHooksRequest, CheckHooksResponse, GetRepoRequest,
-        GetRepoResponse, InstallHooksRequest, InstallHooksResponse, ListRepoStatusesRequest,
-        ListRepoStatusesResponse, ListReposRequest, ListReposResponse, RemoveRepoRequest, RemoveRepoResponse,
-        UninstallHooksRequest, UninstallHooksResponse, repo_registry_server::RepoRegistry,
+        AddRepoRequest, AddRepoResponse, CheckHooksRequest, CheckHooksResponse, CheckRegistryRequest,
+        CheckRegistryResponse, ExportRegistryRequest, ExportRegistryResponse, GetRepoRequest,
+        GetRepoResponse, ImportRegistryRequest, ImportRegistryResponse, InstallHooksRequest,
+        InstallHooksResponse, ListRepoStatusesRequest, ListRepoStatusesResponse, ListReposRequest,
+        ListReposResponse, RecognizeFoundRequest, RecognizeFoundResponse, RegisterFoundRequest,
+        RegisterFoundResponse, RemoveRepoRequest, RemoveRepoResponse, RenameRepoRequest, RenameRepoResponse,
+        UninstallHooksRequest, UninstallHooksResponse, UpdateRepoRequest, UpdateRepoResponse,
+        repo_registry_server::RepoRegistry,
     },
-    governor::{AddOptions, Error, Governor, Reason},
+    governor::{AddOptions, ChangeOptions, Error, Governor},
     registry::Repo,
 };
 
@@ -24,20 +28,18 @@ impl Service {
     pub(super) fn new(governor: &Arc<Governor>) -> Self {
         Self(Arc::clone(governor))
     }
-
-    /// For what changes something: refused once the daemon is ending.
-    fn to_change(&self) -> Result<Arc<Governor>, Status> {
-        if self.0.is_stopping() {
-            return Err(status(Error::new(Reason::ShuttingDown, "the governor is ending; try again")));
-        }
-        Ok(Arc::clone(&self.0))
-    }
 }
 
-fn wanted(governor: &Governor, selectors: &[String], all: bool) -> Result<Vec<Repo>, Error> {
+/// For what is not done to all of them by an oversight.
+fn named(selectors: &[String], all: bool) -> Result<(), Error> {
     if selectors.is_empty() && !all {
         return Err(Error::bad_request("selectors", "name the repositories, or set `all`"));
     }
+    Ok(())
+}
+
+fn wanted(governor: &Governor, selectors: &[String], all: bool) -> Result<Vec<Repo>, Error> {
+    named(selectors, all)?;
     governor.select_all(selectors)
 }
 
@@ -47,10 +49,6 @@ fn writer(dry_run: bool) -> Box<dyn Writer> {
 
 fn given(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
-}
-
-fn count(repos: &[Repo]) -> u32 {
-    u32::try_from(repos.len()).unwrap_or(u32::MAX)
 }
 
 #[tonic::async_trait]
@@ -86,7 +84,7 @@ impl RepoRegistry for Service {
     }
 
     async fn add_repo(&self, request: Request<AddRepoRequest>) -> Result<Response<AddRepoResponse>, Status> {
-        let governor = self.to_change()?;
+        let governor = to_change(&self.0)?;
         let (metadata, _, request) = request.into_parts();
         blocking(&metadata, move || {
             let added = governor.add_repo(&AddOptions {
@@ -103,16 +101,33 @@ impl RepoRegistry for Service {
                 hook_changes: changes.into_iter().map(convert::hook_change).collect(),
                 registry_version: added.version,
                 warnings: added.warnings,
+                moved_from: added.moved_from.as_deref().map(bytes_of).unwrap_or_default(),
             })
         })
         .await
+    }
+
+    type RegisterFoundStream = Answers<RegisterFoundResponse>;
+
+    async fn register_found(
+        &self,
+        request: Request<RegisterFoundRequest>,
+    ) -> Result<Response<Self::RegisterFoundStream>, Status> {
+        Ok(found::register(to_change(&self.0)?, request.get_ref()))
+    }
+
+    async fn recognize_found(
+        &self,
+        request: Request<RecognizeFoundRequest>,
+    ) -> Result<Response<RecognizeFoundResponse>, Status> {
+        found::recognize(Arc::clone(&self.0), request).await
     }
 
     async fn remove_repo(
         &self,
         request: Request<RemoveRepoRequest>,
     ) -> Result<Response<RemoveRepoResponse>, Status> {
-        let governor = self.to_change()?;
+        let governor = to_change(&self.0)?;
         let (metadata, _, request) = request.into_parts();
         blocking(&metadata, move || {
             let base = given(request.base_version);
@@ -130,6 +145,71 @@ impl RepoRegistry for Service {
             })
         })
         .await
+    }
+
+    async fn update_repo(
+        &self,
+        request: Request<UpdateRepoRequest>,
+    ) -> Result<Response<UpdateRepoResponse>, Status> {
+        let governor = to_change(&self.0)?;
+        let (metadata, _, request) = request.into_parts();
+        blocking(&metadata, move || {
+            named(&request.selectors, request.all)?;
+            let fields = convert::fields(request.patch.unwrap_or_default())?;
+            let options =
+                ChangeOptions { dry_run: request.dry_run, base_version: given(request.base_version) };
+            let changed = governor.change_repos(&request.selectors, fields, &options)?;
+            Ok(UpdateRepoResponse {
+                changes: changed.repos.into_iter().map(convert::repo_change).collect(),
+                registry_version: changed.version,
+                diff: changed.diff,
+                warnings: changed.warnings,
+            })
+        })
+        .await
+    }
+
+    async fn rename_repo(
+        &self,
+        request: Request<RenameRepoRequest>,
+    ) -> Result<Response<RenameRepoResponse>, Status> {
+        let governor = to_change(&self.0)?;
+        let (metadata, _, request) = request.into_parts();
+        blocking(&metadata, move || {
+            let options =
+                ChangeOptions { dry_run: request.dry_run, base_version: given(request.base_version) };
+            let changed = governor.rename_repo(&request.selector, &request.new_name, &options)?;
+            Ok(RenameRepoResponse {
+                change: changed.repos.into_iter().next().map(convert::repo_change),
+                registry_version: changed.version,
+                diff: changed.diff,
+                warnings: changed.warnings,
+            })
+        })
+        .await
+    }
+
+    async fn import_registry(
+        &self,
+        request: Request<ImportRegistryRequest>,
+    ) -> Result<Response<ImportRegistryResponse>, Status> {
+        registry_file::import(to_change(&self.0)?, request).await
+    }
+
+    async fn check_registry(
+        &self,
+        request: Request<CheckRegistryRequest>,
+    ) -> Result<Response<CheckRegistryResponse>, Status> {
+        registry_file::check(Arc::clone(&self.0), request).await
+    }
+
+    type ExportRegistryStream = Answers<ExportRegistryResponse>;
+
+    async fn export_registry(
+        &self,
+        request: Request<ExportRegistryRequest>,
+    ) -> Result<Response<Self::ExportRegistryStream>, Status> {
+        registry_file::export(Arc::clone(&self.0), request.into_inner())
     }
 
     type ListRepoStatusesStream = Answers<ListRepoStatusesResponse>;
@@ -156,14 +236,15 @@ impl RepoRegistry for Service {
         &self,
         request: Request<InstallHooksRequest>,
     ) -> Result<Response<Self::InstallHooksStream>, Status> {
-        let governor = self.to_change()?;
+        let governor = to_change(&self.0)?;
         let request = request.into_inner();
         Ok(streaming(move |sink| {
             let repos = wanted(&governor, &request.selectors, request.all)?;
             let total = count(&repos);
             let writer = writer(request.dry_run);
+            let mode = convert::wanted_mode(request.mode());
             for repo in repos {
-                let hooks = convert::repo_hooks(&repo, governor.install_hooks(&repo, &*writer));
+                let hooks = convert::repo_hooks(&repo, governor.install_hooks(&repo, mode, &*writer));
                 // The client's leaving does not leave a fleet half done.
                 sink(InstallHooksResponse { hooks: Some(hooks), total });
             }
@@ -198,7 +279,7 @@ impl RepoRegistry for Service {
         &self,
         request: Request<UninstallHooksRequest>,
     ) -> Result<Response<Self::UninstallHooksStream>, Status> {
-        let governor = self.to_change()?;
+        let governor = to_change(&self.0)?;
         let request = request.into_inner();
         Ok(streaming(move |sink| {
             let repos = wanted(&governor, &request.selectors, request.all)?;

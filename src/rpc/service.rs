@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     answer::{blocking, status},
-    convert,
+    convert, snapshots,
 };
 use crate::{
     fs::bytes_of,
@@ -32,22 +32,9 @@ impl Contract for Service {
         request: Request<HandshakeRequest>,
     ) -> Result<Response<HandshakeResponse>, Status> {
         let request = request.into_inner();
-        let theirs = parse(&request.client_version).ok_or_else(|| {
-            status(Error::bad_request("client_version", "must be MAJOR.MINOR.PATCH, for instance 0.1.0"))
-        })?;
-        let ours = parse(VERSION).unwrap_or_default();
-        if theirs.0 != ours.0 {
-            let message = format!(
-                "{} {} and governor {VERSION} do not understand each other; run `kpmo up` with the newer \
-                 one, which replaces the programs and restarts the governor",
-                request.client_name, request.client_version
-            );
-            return Err(status(Error::new(Reason::VersionMismatch, message)));
-        }
-        Ok(Response::new(HandshakeResponse {
-            governor_version: VERSION.into(),
-            restart_advised: theirs > ours,
-        }))
+        let restart_advised =
+            understand(&request.client_name, "client_version", &request.client_version).map_err(status)?;
+        Ok(Response::new(HandshakeResponse { governor_version: VERSION.into(), restart_advised }))
     }
 
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
@@ -63,6 +50,7 @@ impl Contract for Service {
                 repos: u32::try_from(now.repos).unwrap_or(u32::MAX),
                 ledger_seq: now.ledger_seq,
                 snapshots_waiting: u32::try_from(now.snapshots_waiting).unwrap_or(u32::MAX),
+                snapshots_running: now.snapshots_running.into_iter().map(snapshots::running).collect(),
                 problems: now.problems,
                 state_dir: bytes_of(&governor.home().state),
                 config_dir: bytes_of(&governor.home().config),
@@ -86,6 +74,21 @@ impl Contract for Service {
         self.0.ask_to_stop();
         Ok(Response::new(ShutdownResponse { pid: std::process::id() }))
     }
+}
+
+/// Refuses a client of another major version. True: it is newer than we are.
+pub(super) fn understand(client: &str, field: &'static str, version: &str) -> Result<bool, Error> {
+    let theirs = parse(version)
+        .ok_or_else(|| Error::bad_request(field, "must be MAJOR.MINOR.PATCH, for instance 0.1.0"))?;
+    let ours = parse(VERSION).unwrap_or_default();
+    if theirs.0 == ours.0 {
+        return Ok(theirs > ours);
+    }
+    let message = format!(
+        "{client} {version} and governor {VERSION} do not understand each other; run `kpmo up` with the \
+         newer one, which replaces the programs and restarts the governor"
+    );
+    Err(Error::new(Reason::VersionMismatch, message))
 }
 
 fn parse(version: &str) -> Option<(u64, u64, u64)> {

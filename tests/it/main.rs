@@ -6,14 +6,25 @@
 
 mod world;
 
+mod bypass;
+mod change;
+mod check;
+mod coexist;
 mod commit;
+mod completions;
+mod doctor;
 mod faults;
 mod fleet;
 mod governor;
 mod grpc;
 mod hooks;
 mod push;
+mod real_git;
+mod registry;
 mod repos;
 mod restore;
+mod rules;
+mod scan;
+mod selection;
 mod snapshots;
 mod unreachable;

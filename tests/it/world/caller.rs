@@ -6,7 +6,7 @@ use kpmo::{
     client::{ConnectError, Connection, connect},
     generated::kanban::{
         EmitRequest, Event, EventKind, HandshakeRequest, HandshakeResponse, governor_client::GovernorClient,
-        issue_event_client::IssueEventClient,
+        issue_event_client::IssueEventClient, repo_registry_client::RepoRegistryClient,
     },
 };
 use tonic::Status;
@@ -37,6 +37,18 @@ impl Caller {
         let mut client = IssueEventClient::new(self.connection.clone());
         let answer = self.runtime.block_on(client.emit(request))?;
         Ok(answer.into_inner().event.unwrap())
+    }
+
+    pub fn registry(&self) -> RepoRegistryClient<Connection> {
+        RepoRegistryClient::new(self.connection.clone())
+    }
+
+    /// Waits for a call's answer.
+    pub fn wait<T>(
+        &self,
+        call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+    ) -> Result<T, Status> {
+        Ok(self.runtime.block_on(call)?.into_inner())
     }
 
     pub fn handshake(&self, version: &str) -> Result<HandshakeResponse, Status> {

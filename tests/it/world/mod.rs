@@ -48,6 +48,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct World {
     dir: tempfile::TempDir,
+    /// Comes first in PATH.
+    programs: Option<PathBuf>,
 }
 
 impl World {
@@ -55,7 +57,7 @@ impl World {
     pub fn new() -> Self {
         // Short, because a socket's path is.
         let dir = tempfile::Builder::new().prefix("k").tempdir_in("/tmp").unwrap();
-        let world = Self { dir };
+        let world = Self { dir, programs: None };
         for path in [world.home().join("bin"), world.user(), world.path("src")] {
             fs::create_dir_all(path).unwrap();
         }
@@ -69,6 +71,13 @@ impl World {
             }
         }
         world
+    }
+
+    /// With this git, and not the one on PATH.
+    #[must_use]
+    pub fn with_git(mut self, git: &Path) -> Self {
+        self.programs = git.parent().map(Path::to_path_buf);
+        self
     }
 
     /// Adds a repository with one commit of these files.
@@ -205,7 +214,7 @@ impl World {
         let mut command = Command::new(program);
         command
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("PATH", self.search_path())
             .env("HOME", self.user())
             .env("LC_ALL", "C")
             .env("TERM", "dumb")
@@ -223,6 +232,21 @@ impl World {
             fs::write(global, "[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[protocol \"file\"]\n\tallow = always\n").unwrap();
         }
         command
+    }
+
+    /// Puts a program before those on PATH, under this name.
+    #[must_use]
+    pub fn with_program(self, name: &str, program: &Path) -> Self {
+        fs::create_dir_all(self.path("path")).unwrap();
+        std::os::unix::fs::symlink(program, self.path("path").join(name)).unwrap();
+        self
+    }
+
+    fn search_path(&self) -> std::ffi::OsString {
+        let path = std::env::var_os("PATH").unwrap();
+        let own = Some(self.path("path")).filter(|own| own.is_dir());
+        let first = self.programs.iter().cloned().chain(own);
+        std::env::join_paths(first.chain(std::env::split_paths(&path))).unwrap()
     }
 
     /// Process id of the governor, by its record.
@@ -282,6 +306,11 @@ impl World {
         content.write_all(text.as_bytes()).unwrap();
         content.rewind().unwrap();
         put_program(path, content);
+    }
+
+    /// Puts an executable file with another's content.
+    pub fn program(path: &Path, content: &Path) {
+        put_program(path, fs::File::open(content).unwrap());
     }
 }
 

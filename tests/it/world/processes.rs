@@ -43,6 +43,15 @@ impl Background {
         Command::new("kill").args(["-0", "--", &group]).stderr(Stdio::null()).status().unwrap().success()
     }
 
+    /// Whether a process of the group has these words in its command line.
+    pub fn runs(&self, words: &str) -> bool {
+        let listed = Command::new("ps").args(["-A", "-o", "pgid=,args="]).output().unwrap();
+        String::from_utf8_lossy(&listed.stdout).lines().any(|line| {
+            let (group, args) = line.trim().split_once(' ').unwrap_or_default();
+            group == self.pid().to_string() && args.contains(words)
+        })
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub fn end(&mut self) -> ExitStatus {
