@@ -2164,7 +2164,7 @@ pub enum EventKind {
     RepoMoved = 37,
     /// The predecessor's registry was taken over; `file`, `sha256`, `added` and
     /// `skipped` (counts), `registry_version`.
-    RegistryImported = 45,
+    RegistryImported = 39,
     /// Hooks were put back that somebody else had changed or taken away.
     HooksHealed = 38,
 }
@@ -2456,10 +2456,10 @@ pub enum ErrorReason {
     NotRestored = 25,
     /// The selector means several repositories, and one is wanted; metadata
     /// `selector` and `matches` (their names, the first few, a line each).
-    RepoAmbiguous = 36,
+    RepoAmbiguous = 26,
     /// A repository may be any of several registered ones that are gone from their
     /// paths; metadata `path`, and `candidates` (names, a comma between them).
-    MoveAmbiguous = 40,
+    MoveAmbiguous = 27,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
