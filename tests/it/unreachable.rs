@@ -308,9 +308,11 @@ fn a_home_that_cannot_be_written_is_named_and_git_goes_on() {
 fn it_ends_when_its_home_is_deleted() {
     let world = with_app().up();
     let pid = world.pid().unwrap();
-    // Else it may be writing where this has just removed everything.
-    world.until_captured();
-    fs::remove_dir_all(world.home()).unwrap();
+    // It may be writing where this has just removed everything.
+    world.until("the home is gone", || {
+        let _ = fs::remove_dir_all(world.home());
+        !world.home().exists()
+    });
     commit(&world.at("app"), "two\n").fine();
     world.until("the process is gone", || !world.is_governor(pid));
     commit(&world.at("app"), "three\n").fine();
