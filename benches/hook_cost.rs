@@ -24,7 +24,7 @@ use std::{
     thread,
 };
 
-use world::{Fleet, Took, Variant, World};
+use world::{AtOnce, Fleet, Took, Variant, World};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -123,7 +123,7 @@ fn run(rounds: usize, groups: &[String]) -> Result<()> {
                 println!("{}", table(&variants));
                 within("a commit of a rebase", added(&variants[0]) / f64::from(REBASED), REBASE_GOAL);
             }
-            _ => at_once(&world, musl)?,
+            _ => at_once(&world, musl, rounds.div_ceil(8))?,
         }
     }
     for (name, hook) in &hooks {
@@ -187,21 +187,31 @@ fn measured(
 
 /// Commits in many repositories at once; without hooks, too, since that alone
 /// takes its time.
-fn at_once(world: &World, hook: &Path) -> Result<()> {
+fn at_once(world: &World, hook: &Path, rounds: usize) -> Result<()> {
     let load = load();
     let fleet = Fleet::new(world, hook, AT_ONCE)?;
-    for _ in 0..WARM_UP {
-        fleet.at_once(true)?;
-    }
-    for hooked in [false, true, false, true] {
-        let took = fleet.at_once(hooked)?;
-        let hooks = if hooked { "with hooks" } else { "without" };
-        println!("{hooks}: one alone {:.2} ms, the slowest of {AT_ONCE} {:.2} ms", took.single, took.slowest);
-        if hooked {
-            within("the slowest, in times of one alone,", took.slowest / took.single, AT_ONCE_GOAL);
+    let mut took: [Vec<AtOnce>; 2] = Default::default();
+    for round in 0..2 + rounds {
+        for hooked in [round % 2 == 0, round % 2 == 1] {
+            let at_once = fleet.at_once(hooked)?;
+            if round >= 2 {
+                took[usize::from(hooked)].push(at_once);
+            }
         }
     }
-    println!("{}", machine(&load));
+    println!("{rounds} rounds, {}\n", machine(&load));
+    println!(
+        "| hooks | one alone, ms | the slowest of {AT_ONCE}, ms | times |\n| --- | ---: | ---: | ---: |"
+    );
+    for (name, took) in ["no hooks", "kpmo"].into_iter().zip(&took) {
+        let of = |value: fn(&AtOnce) -> f64| median(took.iter().map(value).collect());
+        let times = of(|took| took.slowest / took.single);
+        println!("| {name} | {:.2} | {:.2} | {times:.1} |", of(|took| took.single), of(|took| took.slowest));
+        if name == "kpmo" {
+            println!();
+            within("the slowest, in times of one alone,", times, AT_ONCE_GOAL);
+        }
+    }
     Ok(())
 }
 

@@ -24,7 +24,7 @@ use super::Result;
 
 mod groups;
 
-pub(super) use groups::Fleet;
+pub(super) use groups::{AtOnce, Fleet};
 
 const FILES: usize = 1000;
 const COMMITS: usize = 200;

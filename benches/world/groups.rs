@@ -26,18 +26,25 @@ impl Variant {
         Ok(self)
     }
 
-    /// Pushes one commit to one of them without hooks, to the other with.
+    /// Pushes one commit to one of them without hooks, to the other with; and then
+    /// one the other way round, since where on the disk a remote happens to lie
+    /// counts for more than hooks do.
     pub fn push(&self, round: usize) -> Result<Took> {
-        self.commit(round, &["commit"])?;
-        let bare = [&NO_HOOKS[..], &["push", "--quiet", "bare", "main"]].concat();
-        pair(
-            round,
-            || self.timed(self.git(&bare).stdout(Stdio::null()).stderr(Stdio::null())),
-            || {
-                let mut push = self.git(&["push", "--quiet", "hooked", "main"]);
-                self.timed(push.stdout(Stdio::null()).stderr(Stdio::null()))
-            },
-        )
+        let one = self.push_to(2 * round, "bare", "hooked")?;
+        let other = self.push_to(2 * round + 1, "hooked", "bare")?;
+        Ok(Took {
+            bare: f64::midpoint(one.bare, other.bare),
+            hooked: f64::midpoint(one.hooked, other.hooked),
+        })
+    }
+
+    fn push_to(&self, number: usize, bare: &str, hooked: &str) -> Result<Took> {
+        self.commit(number, &["commit"])?;
+        let run = |before: &[&str], remote: &str| {
+            let mut push = self.git(&[before, &["push", "--quiet", remote, "main"]].concat());
+            self.timed(push.stdout(Stdio::null()).stderr(Stdio::null()))
+        };
+        pair(number, || run(&NO_HOOKS, bare), || run(&[], hooked))
     }
 
     /// Makes a branch `topic` with so many commits, and one more on `base`.

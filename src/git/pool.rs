@@ -13,7 +13,7 @@ use git2::Repository;
 use super::Location;
 
 /// Most repositories that are kept open.
-const KEPT: usize = 16;
+const KEPT: usize = 64;
 /// How long one is kept that nobody asks for: it holds packs open that git may
 /// have removed.
 const IDLE: Duration = Duration::from_secs(30);

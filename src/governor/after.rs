@@ -70,7 +70,8 @@ pub(super) fn start(governor: &Arc<Governor>) {
         pass.run(&worker);
         loop {
             let is_settled = pass.unwritten.is_empty();
-            match worker.after.wait(if is_settled || pass.in_trouble { LOOK_AGAIN } else { SETTLE }) {
+            let patience = if is_settled || pass.in_trouble { LOOK_AGAIN } else { SETTLE };
+            match worker.after.wait(patience, &worker.calm) {
                 Next::Nothing if !is_settled => pass.settle(&worker),
                 Next::Nothing | Next::Work => pass.run(&worker),
                 Next::End => break,

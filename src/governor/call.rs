@@ -112,6 +112,7 @@ impl Governor {
     /// Answers one hook; one that git runs twice for the same thing is judged and
     /// recorded once. May block on files: call it on a blocking thread.
     pub fn hook(&self, call: &HookCall, encoded: &[u8]) -> Result<Judgement, Error> {
+        let _serving = self.calm.serve();
         self.twice.once(call, || self.answer(call, encoded))
     }
 

@@ -37,6 +37,7 @@ impl Governor {
     /// Looks at `repos`, several at a time; `sink` gets them in their order,
     /// as they are done, and ends the work by returning false.
     pub fn fleet(&self, repos: &[Repo], mut sink: impl FnMut(RepoState) -> bool) {
+        let _serving = self.calm.serve();
         let look = self.seen.look(&self.git);
         let next = AtomicUsize::new(0);
         // More than there are processors: some wait for a disk, or for git.

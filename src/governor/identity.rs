@@ -24,7 +24,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Governor, locked};
+use super::{Error, Governor, calm, locked};
 use crate::{
     fs::{RealWriter, Writer},
     git::{self, Location},
@@ -148,7 +148,9 @@ pub(super) fn start(governor: &Arc<Governor>) {
             governor.want_identity(repo.id.as_deref(), false);
         }
         let mut is_changed = false;
+        governor.calm.wait(calm::LONG_QUIET, || governor.is_stopping());
         while let Some((id, history)) = governor.identities.next() {
+            governor.calm.wait(calm::QUIET, || governor.is_stopping());
             is_changed |= governor.look_for_identity(&id, history);
             if is_changed && governor.identities.is_idle() {
                 governor.keep_identities();

@@ -7,6 +7,7 @@
 
 mod after;
 mod call;
+mod calm;
 mod change;
 mod check;
 mod commit;
@@ -85,6 +86,7 @@ pub struct Governor {
     healing: hooks::Healing,
     twice: twice::Twice,
     snapshots: snapshots::Snapshots,
+    calm: calm::Calm,
     started: Instant,
     started_at: jiff::Timestamp,
     stop: OnceLock<Arc<watch::Sender<bool>>>,
@@ -137,6 +139,7 @@ impl Governor {
             reconsidered: late::Reconsidered::default(),
             healing: hooks::Healing::default(),
             twice: twice::Twice::default(),
+            calm: calm::Calm::default(),
             started: Instant::now(),
             started_at: jiff::Timestamp::now(),
             stop: OnceLock::new(),

@@ -6,11 +6,14 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{git::Head, governor::locked};
+use crate::{
+    git::Head,
+    governor::{
+        calm::{self, Calm},
+        locked,
+    },
+};
 
-/// How long an event waits before it is worked off: git is about to be answered,
-/// and goes on then.
-const HOLD_OFF: Duration = Duration::from_millis(5);
 /// Most events of which it is remembered where HEAD was.
 const MOST_HEADS: usize = 10_000;
 
@@ -55,15 +58,19 @@ impl Queue {
         locked(&self.state).heads.remove(&call)
     }
 
-    /// Waits for something to do, for at most `patience`.
-    pub(super) fn wait(&self, patience: Duration) -> Next {
+    /// Waits for something to do, for at most `patience`, and then until those who
+    /// are being served have been.
+    pub(super) fn wait(&self, patience: Duration, calm: &Calm) -> Next {
         let idle = |state: &mut State| !state.waiting && !state.ending;
         let waited = self.changed.wait_timeout_while(locked(&self.state), patience, idle);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        if state.waiting {
-            let ending = |state: &mut State| !state.ending;
-            let waited = self.changed.wait_timeout_while(state, HOLD_OFF, ending);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let deadline = Instant::now() + calm::PATIENCE;
+        while state.waiting
+            && !state.ending
+            && let Some(missing) = calm.missing(calm::QUIET)
+            && Instant::now() < deadline
+        {
+            state = self.changed.wait_timeout(state, missing).unwrap_or_else(PoisonError::into_inner).0;
         }
         match (state.ending, std::mem::take(&mut state.waiting)) {
             (true, _) => Next::End,

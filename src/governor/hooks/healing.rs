@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    super::{Error, Governor, commit::Subject, locked},
+    super::{Error, Governor, calm, commit::Subject, locked},
     RepoHooks,
     setting::Setting,
 };
@@ -139,7 +139,9 @@ pub(in super::super) fn start(governor: &Arc<Governor>) {
         for repo in &worker.registry_view().document.repos {
             worker.healing.want(repo, false);
         }
+        worker.calm.wait(calm::LONG_QUIET, || worker.is_stopping());
         while let Some((repo, is_wrong)) = worker.healing.next() {
+            worker.calm.wait(calm::QUIET, || worker.is_stopping());
             if let Err(error) = worker.heal(&repo, is_wrong) {
                 tracing::warn!(repo = repo.name, %error, "hooks could not be looked after");
             }
