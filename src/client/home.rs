@@ -246,7 +246,7 @@ pub(super) fn check_socket(socket: &Path) -> Result<bool, HomeError> {
         return untrusted(
             socket,
             format!(
-                "this socket belongs to user {} and not to you ({uid}); remove it, or set KPMO_SOCKET to another path",
+                "this socket belongs to user {} and not to you ({uid}); run git as that user, or set KPMO_SOCKET to another path",
                 meta.uid()
             ),
         );

@@ -1,12 +1,14 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use prost::Message;
 
+use super::Home;
 use crate::generated::kanban::HookRequest;
 
 /// What the name of a kept event ends in.
@@ -36,6 +38,7 @@ pub fn keep(spool: &Path, request: &HookRequest, durable: bool) -> io::Result<Pa
             opened => opened?,
         };
         file.write_all(&told.encode_to_vec())?;
+        give_to_owner(&file, spool)?;
         if durable {
             file.sync_all()?;
         }
@@ -49,4 +52,41 @@ pub fn keep(spool: &Path, request: &HookRequest, durable: bool) -> io::Result<Pa
         let _ = fs::remove_file(&unfinished);
     }
     kept.map(|()| finished)
+}
+
+/// What root keeps in a user's home (`sudo git commit`) the user's governor is to
+/// read.
+fn give_to_owner(file: &File, spool: &Path) -> io::Result<()> {
+    let owner = fs::metadata(spool)?;
+    if rustix::process::geteuid().is_root() && owner.uid() != 0 {
+        let (uid, gid) = (rustix::fs::Uid::from_raw(owner.uid()), rustix::fs::Gid::from_raw(owner.gid()));
+        rustix::fs::fchown(file, Some(uid), Some(gid))?;
+    }
+    Ok(())
+}
+
+/// How long a governor that could not be reached is not tried again by hooks of
+/// what has happened already: a rebase runs one for each of its commits, and each
+/// would wait.
+const NOT_AGAIN: Duration = Duration::from_secs(10);
+
+/// Remembers that the governor could not be reached just now.
+pub fn not_reached(home: &Home) {
+    // Where this can't be kept, each hook waits as long as it may.
+    let _ = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(mark(home));
+}
+
+/// The governor is there.
+pub fn reached(home: &Home) {
+    let _ = fs::remove_file(mark(home));
+}
+
+/// Whether the governor could not be reached a moment ago.
+pub fn was_not_reached(home: &Home) -> bool {
+    let age = fs::metadata(mark(home)).and_then(|meta| meta.modified()).map(|at| at.elapsed());
+    matches!(age, Ok(Ok(age)) if age < NOT_AGAIN)
+}
+
+fn mark(home: &Home) -> PathBuf {
+    home.state.join("unreachable")
 }

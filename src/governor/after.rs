@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use prost::Message;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -30,7 +31,7 @@ use super::{
     onboard::HEADS,
 };
 use crate::{
-    client::{SPOOL_SUFFIX, keep},
+    client::{SPOOL_SUFFIX, keep, reached},
     fs::{IoContext, RealWriter, Writer},
     generated::kanban::{HookEvent, HookRequest},
     git::{self, Location, Objects},
@@ -54,6 +55,10 @@ const BACKGROUND: i32 = 10;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Age at which an unfinished file has no writer any more.
 const ABANDONED: Duration = Duration::from_secs(3_600);
+/// How old a call may be for HEAD to be where it was then.
+const STILL_NOW: Duration = Duration::from_millis(500);
+/// Most branches that are looked at where nobody knows any more which was meant.
+const MOST_TIPS: usize = 100;
 /// Most commits that one event is taken to have made.
 const AT_ONCE: usize = 100;
 
@@ -63,6 +68,7 @@ pub(super) fn start(governor: &Arc<Governor>) {
     governor.after.begin();
     let worker = Arc::clone(&governor);
     sweep(&governor.home.spool());
+    reached(&governor.home);
     let spawned = std::thread::Builder::new().name("after".into()).spawn(move || {
         // Those that somebody waits for come first, and it goes without.
         let _ = rustix::process::setpriority_process(None, BACKGROUND);
@@ -122,6 +128,10 @@ impl Pass {
                 Ok(Some(call)) => self.digest(governor, file, call),
                 Ok(None) => {
                     tracing::warn!(file = %file.display(), "not an event; set aside");
+                    set_aside(&file, "unreadable");
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                    tracing::warn!(file = %file.display(), %error, "an event of another user's; set aside");
                     set_aside(&file, "unreadable");
                 }
                 // Out of descriptors, perhaps: it is there at the next pass, too.
@@ -198,8 +208,12 @@ impl Governor {
         keep(&spool, &request, false).at("write to", &spool)?;
         let location = Location::of(&call.surroundings).ok();
         let repo = location.as_ref().and_then(|location| self.registered(location));
-        // It may be elsewhere when the event is worked off.
-        let head = location.and_then(|location| git::open(&self.git, &location).ok()?.head().ok());
+        // It may be elsewhere when the event is worked off, and is already where the
+        // call has been waiting for us.
+        let is_now = Timestamp::now().duration_since(call.occurred_at).unsigned_abs() < STILL_NOW;
+        let head = location
+            .filter(|_| is_now)
+            .and_then(|location| git::open(&self.git, &location).ok()?.head().ok());
         self.after.wake(call.id, head);
         Ok(Judgement::noted(repo.map(|repo| (repo.id.clone().unwrap_or_default(), repo.name.clone()))))
     }
@@ -217,7 +231,8 @@ impl Governor {
         if call.skipped {
             draft.attributes.insert("skipped".into(), "KPMO_HOOK=0".into());
         }
-        let place = Location::of(&call.surroundings).map_err(Error::from);
+        let place = Location::of(&call.surroundings).or_else(|error| around(call).ok_or(error));
+        let place = place.map_err(Error::from);
         let Ok(location) = place else {
             let why = place.map_or_else(|error| error.message, |_| String::new());
             draft.attributes.insert("unreadable".into(), why);
@@ -230,6 +245,11 @@ impl Governor {
             None => {
                 draft.attributes.insert("repository".into(), subject.facts.name.clone());
             }
+        }
+        if call.event == HookEvent::PrePush {
+            Self::skipped_push(call, &mut draft);
+            self.ledger.append_later(draft);
+            return;
         }
         if matches!(call.event, HookEvent::PreCommit | HookEvent::PreMergeCommit) {
             draft.kind = EventKind::Unjudged;
@@ -275,12 +295,17 @@ impl Governor {
             HookEvent::PostRewrite => note("command", arg(0)),
             _ => {}
         }
-        let (Some(tip), Some(id)) = (&head.commit, subject.id()) else { return Ok(()) };
-        if call.event == HookEvent::PostCheckout {
+        let Some(id) = subject.id() else { return Ok(()) };
+        let mut tips: Vec<String> = head.commit.into_iter().collect();
+        if is_replay {
+            // HEAD may have been elsewhere then.
+            tips.extend(call.args.first().filter(|_| call.event == HookEvent::PostCheckout).and_then(id_of));
+            tips.extend(git::heads(&self.git, location, MOST_TIPS)?);
+        } else if call.event == HookEvent::PostCheckout {
             return Ok(());
         }
         let mut validated = Vec::new();
-        for commit in self.fresh_commits(&*objects, id, tip)? {
+        for commit in self.fresh_from(&*objects, id, &tips)? {
             let standing = self.standing(subject, &*objects, &commit);
             if standing.known {
                 continue;
@@ -308,7 +333,26 @@ impl Governor {
         Ok(())
     }
 
-    /// Commits from `tip` back to the first one that is known, oldest first. What
+    /// As [`Governor::fresh_commits`], of several tips; each commit once.
+    fn fresh_from(&self, objects: &dyn Objects, id: &str, tips: &[String]) -> Result<Vec<String>, Error> {
+        let mut fresh: Vec<String> = Vec::new();
+        for (at, tip) in tips.iter().enumerate() {
+            if tips[..at].contains(tip) {
+                continue;
+            }
+            match self.fresh_commits(objects, id, tip) {
+                Ok(found) => fresh.extend(found),
+                // What another branch led to may be gone by now.
+                Err(error) if at > 0 => tracing::info!(tip, %error, "its commits are not judged late"),
+                Err(error) => return Err(error),
+            }
+        }
+        let mut seen = HashSet::new();
+        fresh.retain(|commit| seen.insert(commit.clone()));
+        Ok(fresh)
+    }
+
+    /// Commits that `tip` leads to and that are not known, oldest first. What
     /// a remote has was judged where it came from, and what was there when the
     /// repository was registered is none of ours.
     fn fresh_commits(&self, objects: &dyn Objects, id: &str, tip: &str) -> Result<Vec<String>, Error> {
@@ -319,7 +363,8 @@ impl Governor {
             return Ok(vec![tip.to_owned()]);
         }
         let walked = objects.new_commits(tip, &self.heads_before(id)?, Some("*"), AT_ONCE)?;
-        let mut fresh: Vec<String> = walked.into_iter().take_while(|commit| !known(commit)).collect();
+        // A known one may be younger than what a merge brought.
+        let mut fresh: Vec<String> = walked.into_iter().filter(|commit| !known(commit)).collect();
         fresh.reverse();
         Ok(fresh)
     }
@@ -331,6 +376,19 @@ impl Governor {
         let heads = added.first().and_then(|event| event.attributes.get(HEADS));
         Ok(heads.map(|heads| heads.split(' ').map(str::to_owned).collect()).unwrap_or_default())
     }
+}
+
+/// The repository that a linked work tree belonged to which is gone by now.
+fn around(call: &HookCall) -> Option<Location> {
+    let git_dir = call.surroundings.path("GIT_DIR")?;
+    let worktrees = git_dir.parent().filter(|dir| dir.ends_with("worktrees"))?;
+    Location::at(worktrees.parent()?).ok()
+}
+
+/// An object id among a hook's arguments; none: there was nothing.
+fn id_of(arg: &Vec<u8>) -> Option<String> {
+    let id = std::str::from_utf8(arg).ok()?;
+    id.bytes().any(|digit| digit != b'0').then(|| id.to_owned())
 }
 
 /// The same for the same call and commit, so that a replay changes nothing.

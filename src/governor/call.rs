@@ -113,13 +113,16 @@ impl Governor {
     /// recorded once. May block on files: call it on a blocking thread.
     pub fn hook(&self, call: &HookCall, encoded: &[u8]) -> Result<Judgement, Error> {
         let _serving = self.calm.serve();
-        self.twice.once(call, || self.answer(call, encoded))
+        // By another policy it is another question.
+        let policy = self.policy();
+        self.twice.once(call, &policy.digest(), || self.answer(call, encoded))
     }
 
     fn answer(&self, call: &HookCall, encoded: &[u8]) -> Result<Judgement, Error> {
         match call.event {
             HookEvent::PreCommit | HookEvent::PreMergeCommit if !call.replayed => self.before_commit(call),
             HookEvent::CommitMsg if !call.replayed => self.before_message(call),
+            HookEvent::PrePush if call.skipped => self.take_in(call, encoded),
             HookEvent::PrePush if !call.replayed => self.before_push(call),
             HookEvent::PreCommit
             | HookEvent::PreMergeCommit

@@ -49,8 +49,15 @@ impl Governor {
         let nothing = CommitFacts::default();
         let old = Subject::for_old_commits(&subject);
         let judges_words = subject.policy.wants_identity() || subject.policy.wants_commit_msg();
+        let unvalidated: HashSet<String> = match subject.id() {
+            Some(id) => self.ledger.unvalidated(id)?.into_iter().collect(),
+            None => HashSet::new(),
+        };
         for line in &lines {
             let Some(local_id) = &line.local_id else { continue };
+            if Instant::now() > deadline {
+                return Err(too_long(judged, patience));
+            }
             let tip = match objects.target(local_id)? {
                 Target::Commit(tip) => tip,
                 other => {
@@ -84,11 +91,17 @@ impl Governor {
                 let delta = objects.between(base.as_deref(), &tip)?;
                 let net = self.judge_delta(&*objects, &delta, subject.ground(&nothing, false), deadline)?;
                 findings.extend(net.into_iter().map(|finding| of_commit(finding, &tip)));
-                for commit in commits[ONE_BY_ONE..].iter().filter(|commit| since.contains(*commit)) {
+                for commit in &commits[ONE_BY_ONE..] {
                     if Instant::now() > deadline {
                         return Err(too_long(judged, patience));
                     }
-                    findings.extend(self.judge_unread(&subject, &*objects, commit)?);
+                    // What one brought and the next took away is in no sum.
+                    if unvalidated.contains(commit) {
+                        findings.extend(self.judge_pushed(&subject, &*objects, commit, deadline)?);
+                        judged += 1;
+                    } else if since.contains(commit) {
+                        findings.extend(self.judge_unread(&subject, &*objects, commit)?);
+                    }
                 }
             }
         }
@@ -106,6 +119,19 @@ impl Governor {
         self.record_push(call, &subject, &lines, &remote, &url, &findings, judged);
         self.want_snapshot(subject.id(), "pre-push");
         Ok(Judgement::of(findings, subject.identity()))
+    }
+
+    /// What the ledger is told of a push that somebody wanted unjudged.
+    pub(super) fn skipped_push(call: &HookCall, draft: &mut EventDraft) {
+        draft.kind = EventKind::Push;
+        draft.attributes.insert("outcome".into(), "skipped".into());
+        if let Some(remote) = call.args.first() {
+            draft.attributes.insert("remote".into(), shown_remote(&String::from_utf8_lossy(remote)));
+        }
+        // What git wrote is told as far as it can be read.
+        let lines = parse_lines(&call.stdin).unwrap_or_default();
+        let refs: Vec<&str> = lines.iter().take(20).map(|line| line.remote_ref.as_str()).collect();
+        draft.attributes.insert("refs".into(), refs.join(" "));
     }
 
     /// Judges one commit of a push, and remembers how it stands. One that can't

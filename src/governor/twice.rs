@@ -24,7 +24,7 @@ use super::{
     call::{HookCall, Judgement},
     locked,
 };
-use crate::{fs::path_from, generated::kanban::HookEvent};
+use crate::{fs::path_from, generated::kanban::HookEvent, git};
 
 /// How many operations are remembered. Processes are told apart by when they
 /// began, so that none is remembered for too long.
@@ -43,9 +43,10 @@ impl Twice {
     pub(super) fn once(
         &self,
         call: &HookCall,
+        policy: &str,
         answer: impl FnOnce() -> Result<Judgement, Error>,
     ) -> Result<Judgement, Error> {
-        let Some(key) = operation(call) else { return answer() };
+        let Some(key) = operation(call, policy) else { return answer() };
         let slot = self.slot(key);
         let mut answered = locked(&slot);
         match &*answered {
@@ -92,13 +93,13 @@ impl Twice {
 }
 
 /// Names an operation; `None` where it can't be told from another.
-fn operation(call: &HookCall) -> Option<Key> {
+fn operation(call: &HookCall, policy: &str) -> Option<Key> {
     if call.invocation.is_empty() || call.replayed {
         return None;
     }
     let git_dir = call.surroundings.path("GIT_DIR").unwrap_or_else(|| call.surroundings.cwd.join(".git"));
     let head = fs::read(git_dir.join("HEAD")).ok()?;
-    let mut state = vec![git_dir.as_os_str().as_bytes().to_vec()];
+    let mut state = vec![git_dir.as_os_str().as_bytes().to_vec(), policy.as_bytes().to_vec()];
     if let Some(name) = head.strip_prefix(b"ref: ") {
         let common = common_dir(&git_dir);
         state.push(fs::read(common.join(path_from(name.trim_ascii_end()))).unwrap_or_default());
@@ -109,6 +110,13 @@ fn operation(call: &HookCall) -> Option<Key> {
     if matches!(call.event, HookEvent::PreCommit | HookEvent::PreMergeCommit) {
         let index = call.surroundings.path("GIT_INDEX_FILE");
         state.push(stamp(&index.unwrap_or_else(|| git_dir.join("index"))));
+    }
+    if call.event == HookEvent::CommitMsg {
+        // A message that was refused is mended, and one that passed may be changed by
+        // another tool's hook.
+        let file = call.args.first().map(|file| call.surroundings.cwd.join(path_from(file)));
+        let text = file.and_then(|file| git::message_file(&file).ok().flatten());
+        state.push(text.unwrap_or_default().into_bytes());
     }
     let state: Vec<&[u8]> = state.iter().map(Vec::as_slice).collect();
     Some(hash(call, &state))

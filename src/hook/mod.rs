@@ -20,7 +20,7 @@ use std::{
 };
 
 use crate::{
-    client::{Endpoint, Home, Unreachable, keep},
+    client::{Endpoint, Home, Unreachable, keep, not_reached, reached, was_not_reached},
     generated::kanban::{HookEvent, HookRequest, Verdict},
 };
 use event::Kind;
@@ -154,9 +154,14 @@ fn read_stdin(kind: Kind) -> Option<Vec<u8>> {
 /// Asks the governor, and does as it says.
 fn judge(kind: Kind, args: &[OsString], stdin: Option<Vec<u8>>) -> i32 {
     let skipped = std::env::var_os("KPMO_HOOK").is_some_and(|value| value == OsStr::new("0"));
-    if skipped && !kind.is_past() {
+    // What has not happened yet may not come to pass; but a push leaves no other
+    // trace.
+    let is_push = kind.event == HookEvent::PrePush;
+    if skipped && !kind.is_past() && !is_push {
         return 0;
     }
+    // A push's second argument is a URL, which may hold a password.
+    let args = if skipped && is_push { remote_name(args) } else { args };
     let mut request = call::request(kind.event, args, stdin);
     let home = match Home::of_hook() {
         Ok(home) => home,
@@ -177,13 +182,27 @@ fn judge(kind: Kind, args: &[OsString], stdin: Option<Vec<u8>>) -> i32 {
         }
         request.stdin.truncate(STDIN_LIMIT);
     }
+    if kind.is_past() && was_not_reached(&home) && keep(&home.spool(), &request, true).is_ok() {
+        return 0;
+    }
     match call::call(&home, endpoint.as_ref(), kind, request.clone()) {
         Ok(_) if kind.is_only_told() => 0,
         Ok(response) => {
+            if !kind.is_past() {
+                reached(&home);
+            }
             say::findings(kind, &response);
             i32::from(response.verdict() == Verdict::Refuse)
         }
         Err(failure) => unreachable(kind, Some((&home, endpoint.as_ref())), &request, &failure.to_string()),
+    }
+}
+
+/// The remote's name among what git told pre-push, if it has one.
+fn remote_name(args: &[OsString]) -> &[OsString] {
+    match args {
+        [name, url, ..] if name != url => &args[..1],
+        _ => &[],
     }
 }
 
@@ -227,6 +246,7 @@ fn unreachable(
     let spooled = match (kind.event, home) {
         (HookEvent::PrePush, _) => Ok(()),
         (_, Some((home, _))) => {
+            not_reached(home);
             let spool = home.spool();
             keep(&spool, request, true)
                 .map(drop)

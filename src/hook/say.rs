@@ -43,6 +43,10 @@ pub(super) fn line(text: &str) {
 /// The verdict, if there is anything to say.
 pub(super) fn findings(kind: Kind, response: &HookResponse) {
     if response.findings.is_empty() {
+        if response.verdict() == Verdict::Refuse {
+            // Told once for both layers of hooks.
+            line(&format!("{} refused for what was said before", kind.doing));
+        }
         return;
     }
     let Paint { error, warn, off, .. } = paint();

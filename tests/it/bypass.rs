@@ -183,6 +183,20 @@ fn what_happened_while_nobody_answered_is_judged_by_replay() {
 }
 
 #[test]
+fn what_happened_on_another_branch_while_nobody_answered_is_judged_too() {
+    let world = with_app();
+    let app = world.at("app");
+    world.signal("STOP");
+    app.git(["switch", "-qc", "topic"]).fine();
+    app.stage("bad.txt", secret()).commit().fine().says("was not judged");
+    let bad = app.head();
+    app.git(["switch", "-q", "main"]).fine();
+    world.signal("CONT");
+    assert_eq!(state(&world, &bad), "unvalidated");
+    world.until_unvalidated("app", 1);
+}
+
+#[test]
 fn what_is_amended_or_reset_away_counts_no_more() {
     let world = with_app();
     let app = world.at("app");

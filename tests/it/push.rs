@@ -136,14 +136,11 @@ fn a_verdict_can_be_reconsidered() {
     world.until_unvalidated("app", 0);
 }
 
-#[test]
-fn a_long_history_is_judged_as_a_whole() {
-    let world = pushed();
-    let app = world.at("app");
-    app.write("many", "");
+/// Makes a branch `long` on top of `main`, of so many commits of a file each.
+fn import_long(world: &World, commits: usize, text: impl Fn(usize) -> String) {
     let mut stream = String::from("reset refs/heads/long\nfrom refs/heads/main\n\n");
-    for at in 0..230 {
-        let text = if at == 3 { secret() } else { format!("{at}\n") };
+    for at in 0..commits {
+        let text = text(at);
         stream += &format!(
             "commit refs/heads/long\ncommitter T <t@example.org> {} +0000\ndata 1\nx\nM 644 inline f{at}\ndata {}\n{text}\n",
             1_767_225_600 + at,
@@ -151,9 +148,17 @@ fn a_long_history_is_judged_as_a_whole() {
         );
     }
     std::fs::write(world.path("stream"), stream).unwrap();
-    let mut import = app.command("git");
+    let mut import = world.at("app").command("git");
     import.args(["fast-import", "--quiet"]).stdin(std::fs::File::open(world.path("stream")).unwrap());
     assert!(import.status().unwrap().success());
+}
+
+#[test]
+fn a_long_history_is_judged_as_a_whole() {
+    let world = pushed();
+    let app = world.at("app");
+    app.write("many", "");
+    import_long(&world, 230, |at| if at == 3 { secret() } else { format!("{at}\n") });
     app.git(["tag", "-a", "-m", "annotated", "heavy", "long"]).fine();
     for what in ["long", "heavy"] {
         app.git(["push", "-q", "origin", what]).refused().says("secrets f3:1 (commit ");
@@ -163,6 +168,19 @@ fn a_long_history_is_judged_as_a_whole() {
     for what in ["heavy", "long"] {
         app.git(["push", "-q", "origin", what]).fine().silent();
     }
+}
+
+/// What one commit brought and the next took away is in no sum of all.
+#[test]
+fn a_long_history_hides_no_commit_that_did_not_pass() {
+    let world = pushed();
+    let app = world.at("app");
+    app.slip("bad.txt", secret());
+    world.until_unvalidated("app", 1);
+    app.git(["rm", "-q", "bad.txt"]).fine();
+    app.git(["commit", "-qm", "without it"]).fine();
+    import_long(&world, 210, |at| format!("{at}\n"));
+    app.git(["push", "-q", "origin", "long"]).refused().says("secrets bad.txt:1 (commit ");
 }
 
 #[test]

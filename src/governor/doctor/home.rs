@@ -213,7 +213,7 @@ pub(super) fn ledger(home: &Home, document: &Document) -> Vec<Check> {
     if !path.exists() {
         return vec![Check::fine("ledger", "there is no ledger yet; the governor makes it")];
     }
-    let kinds = [EventKind::Unjudged, EventKind::HeadMoved];
+    let kinds = [EventKind::Unjudged, EventKind::HeadMoved, EventKind::Push];
     let events = match ledger::newest(&path, &kinds, None, LATELY) {
         Ok(events) => events,
         Err(error) => {
@@ -232,7 +232,11 @@ pub(super) fn ledger(home: &Home, document: &Document) -> Vec<Check> {
             name.map(|repo| repo.name.as_str()).or(event.attributes.get("repository").map(String::as_str));
         let why = if event.kind == EventKind::Unjudged { "for want of a governor" } else { "by KPMO_HOOK=0" };
         let at = event.attributes.get("occurred_at").cloned().unwrap_or_else(|| event.time.to_string());
-        let said = format!("at {at} a commit went by unjudged {why}; it was judged afterwards");
+        let said = if event.kind == EventKind::Push {
+            format!("at {at} a push went by unjudged {why}")
+        } else {
+            format!("at {at} a commit went by unjudged {why}; it was judged afterwards")
+        };
         checks.push(Check::warn("unjudged", said, "").of(name.unwrap_or_default()));
     }
     checks

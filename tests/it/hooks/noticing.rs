@@ -30,6 +30,13 @@ fn a_skip_is_noticed_and_stops_the_push() {
         .says("2 findings")
         .says("secrets worse.txt:1 (commit ");
     app.git_with("KPMO_HOOK", "0", ["push", "-q", "origin", "main"]).fine().silent();
+    // A push has no hook afterwards that would notice.
+    let skipped = || world.events("push").into_iter().find(|push| push["attributes"]["outcome"] == "skipped");
+    world.until("the push is noticed", || skipped().is_some());
+    let push = skipped().unwrap();
+    assert_eq!(push["attributes"]["remote"], "origin");
+    assert_eq!(push["attributes"]["refs"], "refs/heads/main");
+    world.kpmo(["doctor", "app"]).says("KPMO_HOOK=0");
 }
 
 #[test]
