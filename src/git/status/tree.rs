@@ -58,9 +58,22 @@ impl Visitor for () {
     }
 }
 
+/// A work tree that was walked.
+pub(super) struct Walked {
+    pub stamp: Stamp,
+    /// Paths of other repositories' work trees in it, from its top. Of these only
+    /// what they have checked out is in the stamp.
+    pub nested: Vec<Vec<u8>>,
+}
+
 /// The stamp of a work tree; `None`: something can't be looked at, or not in a
 /// way that is certain to tell each change.
 pub(super) fn walk(top: &Path, ignored: &Ignored, visitor: &mut impl Visitor) -> Option<Stamp> {
+    walk_telling(top, ignored, visitor).map(|walked| walked.stamp)
+}
+
+/// As [`walk`], with the repositories that were met.
+pub(super) fn walk_telling(top: &Path, ignored: &Ignored, visitor: &mut impl Visitor) -> Option<Walked> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = rustix::fs::open(top, flags, Mode::empty()).ok()?;
     if !is_exact(&dir) {
@@ -69,17 +82,24 @@ pub(super) fn walk(top: &Path, ignored: &Ignored, visitor: &mut impl Visitor) ->
     let facts = Facts::of(&rustix::fs::fstat(&dir).ok()?);
     let mut stamp = Stamp::default();
     stamp.add(PathKey::default(), &facts);
-    let mut walk =
-        Walk { dev: facts.dev, ignored, visitor, stamp, path: top.as_os_str().as_encoded_bytes().to_vec() };
+    let mut walk = Walk {
+        top,
+        dev: facts.dev,
+        ignored,
+        visitor,
+        walked: Walked { stamp, nested: Vec::new() },
+        path: top.as_os_str().as_encoded_bytes().to_vec(),
+    };
     walk.enter(dir, PathKey::default(), 0)?;
-    Some(walk.stamp)
+    Some(walk.walked)
 }
 
 struct Walk<'a, V> {
+    top: &'a Path,
     dev: u64,
     ignored: &'a Ignored,
     visitor: &'a mut V,
-    stamp: Stamp,
+    walked: Walked,
     /// Of the directory that is being read.
     path: Vec<u8>,
 }
@@ -113,7 +133,7 @@ impl<V: Visitor> Walk<'_, V> {
             if facts.kind() == FileType::Directory {
                 self.descend(&found, depth)?;
             } else {
-                self.stamp.add(path, &facts);
+                self.walked.stamp.add(path, &facts);
             }
         }
         Some(())
@@ -128,16 +148,18 @@ impl<V: Visitor> Walk<'_, V> {
         self.path.extend(found.name.to_bytes());
         let done = match Facts::at(dir.as_fd(), c".git") {
             Err(rustix::io::Errno::NOENT) => {
-                self.stamp.add(at, facts);
+                self.walked.stamp.add(at, facts);
                 self.enter(dir, at, depth + 1)
             }
             Err(_) => None,
             // Another repository: git looks at its HEAD and no further.
             Ok(dot_git) => {
-                self.stamp.add(at, &facts.without_times());
-                self.stamp.add(at.join(b".git"), &dot_git.without_times());
+                self.walked.stamp.add(at, &facts.without_times());
+                self.walked.stamp.add(at.join(b".git"), &dot_git.without_times());
+                let top = self.top.as_os_str().len() + 1;
+                self.walked.nested.push(self.path.get(top..)?.to_vec());
                 let nested = Location::at(&path_from(&self.path)).ok()?;
-                places::stamp(&nested, at).map(|nested| self.stamp.merge(nested))
+                places::stamp(&nested, at).map(|nested| self.walked.stamp.merge(nested))
             }
         };
         self.path.truncate(length);

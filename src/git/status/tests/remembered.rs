@@ -103,6 +103,27 @@ fn other_repositories_inside_count_by_their_head() {
     world.check("no repository any more");
 }
 
+/// A directory whose files are tracked becomes a repository of its own.
+#[test]
+fn what_the_index_has_in_another_repository_counts() {
+    for inside in ["lib", "lib/deep"] {
+        let world = World::committed();
+        world.write("lib/x", "one\n").write("lib/deep/y", "one\n").write("[l]ib/z", "");
+        world.git(&["add", "lib"]);
+        world.git(&["commit", "-q", "-m", "lib"]);
+        world.git(&["init", "-q", inside]);
+        world.git(&["-C", inside, "commit", "-q", "--allow-empty", "-m", "x"]);
+        for text in ["two\n", "three\n", "one\n"] {
+            World::until_settled();
+            world.seen();
+            world.write("lib/deep/y", text).check(inside);
+        }
+        fs::remove_dir_all(world.path(inside).join(".git")).unwrap();
+        world.until_remembered();
+        world.check("no repository any more");
+    }
+}
+
 #[test]
 fn commits_are_counted_that_a_ref_leads_to() {
     let world = World::committed();
