@@ -124,6 +124,31 @@ fn what_the_index_has_in_another_repository_counts() {
     }
 }
 
+/// With reftable, too, where every HEAD's file says the same.
+#[test]
+fn heads_of_other_work_trees_count() {
+    for format in ["files", "reftable"] {
+        let world = World::new();
+        fs::remove_dir_all(world.path(".git")).unwrap();
+        if !try_git(&world.top(), &["init", "-q", &format!("--ref-format={format}")]).1 {
+            eprintln!("LEFT OUT: {format}; this git is too old");
+            continue;
+        }
+        world.write("a", "1\n").git(&["add", "."]);
+        world.git(&["commit", "-q", "-m", "one"]);
+        world.git(&["worktree", "add", "-q", "--detach", "../linked"]);
+        world.git(&["-C", "../linked", "commit", "-q", "--allow-empty", "-m", "two"]);
+        let commits = [world.git(&["-C", "../linked", "rev-parse", "HEAD"]).trim().to_owned()];
+        let reachable = || world.memory.look(&world.git).at(&world.location(), &commits).unwrap().reachable;
+        assert_eq!(reachable(), 1, "{format}");
+        while !world.memory.has(&world.location()) {
+            reachable();
+        }
+        world.git(&["-C", "../linked", "checkout", "-q", "--detach", "main"]);
+        assert_eq!(reachable(), 0, "{format}");
+    }
+}
+
 #[test]
 fn commits_are_counted_that_a_ref_leads_to() {
     let world = World::committed();
