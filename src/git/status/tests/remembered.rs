@@ -149,6 +149,23 @@ fn heads_of_other_work_trees_count() {
     }
 }
 
+/// What is relative in the user's configuration is so to each work tree.
+#[test]
+fn a_users_relative_excludes_file_is_another_in_each_work_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("config");
+    let now = |text: &str| {
+        fs::write(&config, text).unwrap();
+        users::Users::in_file(&config).now().is_some()
+    };
+    assert!(now("[core]\n excludesFile = /etc/ignore\n attributesFile = ~/attributes\n"));
+    assert!(!now("[core]\n excludesFile = ignore\n"));
+    assert!(!now("[core]\n attributesFile = ./attributes\n"));
+    assert!(!now("[core]\n excludesFile = :(optional)/etc/ignore\n"));
+    fs::write(dir.path().join("more"), "").unwrap();
+    assert!(now("[include]\n path = more\n"));
+}
+
 #[test]
 fn commits_are_counted_that_a_ref_leads_to() {
     let world = World::committed();
