@@ -16,6 +16,12 @@ use crate::{fs::path_from, git::Location};
 /// How deep directories may lie in each other: one descriptor each is open.
 const DEEPEST: usize = 200;
 
+/// Most files that are looked at, if the index does not name about as many: git
+/// need not look at each of a million that it does not know in one directory.
+const MOST: u64 = 50_000;
+/// Least bytes of an index entry with a short path.
+const ENTRY: u64 = 64;
+
 /// Paths that git ignores; what is in these directories is not looked at.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Ignored(Box<[PathKey]>);
@@ -67,7 +73,7 @@ pub(super) struct Walked {
 }
 
 /// The stamp of a work tree; `None`: something can't be looked at, or not in a
-/// way that is certain to tell each change.
+/// way that is certain to tell each change, or it is too much.
 pub(super) fn walk(top: &Path, ignored: &Ignored, visitor: &mut impl Visitor) -> Option<Stamp> {
     walk_telling(top, ignored, visitor).map(|walked| walked.stamp)
 }
@@ -89,6 +95,8 @@ pub(super) fn walk_telling(top: &Path, ignored: &Ignored, visitor: &mut impl Vis
         visitor,
         walked: Walked { stamp, nested: Vec::new() },
         path: top.as_os_str().as_encoded_bytes().to_vec(),
+        seen: 0,
+        most: MOST,
     };
     walk.enter(dir, PathKey::default(), 0)?;
     Some(walk.walked)
@@ -102,6 +110,8 @@ struct Walk<'a, V> {
     walked: Walked,
     /// Of the directory that is being read.
     path: Vec<u8>,
+    seen: u64,
+    most: u64,
 }
 
 impl<V: Visitor> Walk<'_, V> {
@@ -123,6 +133,7 @@ impl<V: Visitor> Walk<'_, V> {
             if self.ignored.contains(path) && !bytes.starts_with(b".git") {
                 continue;
             }
+            self.count()?;
             let parent = entries.fd().ok()?;
             let facts = Facts::at(parent, name).ok()?;
             let found = Found { path, dir: parent, name, facts: &facts };
@@ -137,6 +148,17 @@ impl<V: Visitor> Walk<'_, V> {
             }
         }
         Some(())
+    }
+
+    /// Counts what is looked at; `None`: it is too much.
+    fn count(&mut self) -> Option<()> {
+        self.seen += 1;
+        if self.seen > self.most {
+            // Asked only here: most work trees are far smaller.
+            let index = Location::at(self.top).ok()?.git_dir.join("index");
+            self.most = MOST.max(2 * (Facts::of_path(&index).ok()?.size / ENTRY));
+        }
+        (self.seen <= self.most).then_some(())
     }
 
     fn descend(&mut self, found: &Found<'_>, depth: usize) -> Option<()> {

@@ -124,6 +124,23 @@ fn what_the_index_has_in_another_repository_counts() {
     }
 }
 
+/// git need not look at what it does not know: asking it costs less.
+#[test]
+fn too_many_files_are_not_looked_at_one_by_one() {
+    let world = World::committed();
+    let walk = || tree::walk(&world.top(), &tree::Ignored::default(), &mut ());
+    fs::create_dir(world.path("data")).unwrap();
+    for number in 0..=50_000 {
+        fs::File::create(world.path("data").join(number.to_string())).unwrap();
+    }
+    assert!(walk().is_none());
+    world.check("many");
+    // Where the index is that large, git looks at each, too.
+    let index = fs::File::options().write(true).open(world.path(".git/index")).unwrap();
+    index.set_len(4 << 20).unwrap();
+    assert!(walk().is_some());
+}
+
 /// With reftable, too, where every HEAD's file says the same.
 #[test]
 fn heads_of_other_work_trees_count() {
