@@ -8,7 +8,7 @@
 //! Of several that it may be nothing is guessed.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     fs::{Writer, shown},
-    git::{self, Location},
+    git::{self, Location, RemoteHint},
     ledger::{EventDraft, EventKind},
     registry::{Edit, Repo, without_credentials},
 };
@@ -54,6 +54,9 @@ struct Vanished {
     repo: Repo,
     identity: Identity,
 }
+
+/// Those that have vanished, by their remotes.
+type Remotes<'a> = HashMap<Option<&'a str>, Vec<&'a Vanished>>;
 
 /// Root commits and remote of a find.
 type Descent = (Option<String>, Vec<String>);
@@ -107,26 +110,36 @@ impl Governor {
 
     /// What finds are, of which no two are one repository.
     fn whose(&self, finds: &[&Location], vanished: &[Vanished]) -> Vec<Newcomer> {
+        let mut by_mark: HashMap<&str, Vec<&Vanished>> = HashMap::new();
+        for gone in vanished {
+            if let Some(mark) = &gone.identity.mark {
+                by_mark.entry(mark).or_default().push(gone);
+            }
+        }
         let marked = |find: &&Location| {
-            let mark = mark(&find.common_dir);
-            let has_it = |gone: &&Vanished| mark.is_some() && gone.identity.mark == mark;
-            vanished.iter().filter(has_it).collect::<Vec<_>>()
+            mark(&find.common_dir).and_then(|mark| by_mark.get(&*mark).cloned()).unwrap_or_default()
         };
         let proven: Vec<Vec<&Vanished>> = finds.iter().map(marked).collect();
-        let is_taken =
-            |gone: &&Vanished| proven.iter().flatten().any(|taken| taken.repo.name == gone.repo.name);
-        let left: Vec<&Vanished> = vanished.iter().filter(|gone| !is_taken(gone)).collect();
+        let taken: HashSet<&str> = proven.iter().flatten().map(|taken| taken.repo.name.as_str()).collect();
+        let mut left = Remotes::new();
+        for gone in vanished.iter().filter(|gone| !taken.contains(gone.repo.name.as_str())) {
+            // What has no commit is like any other that has none.
+            if !gone.identity.roots.is_empty() {
+                left.entry(gone.identity.remote.as_deref()).or_default().push(gone);
+            }
+        }
         let may_be: Vec<Vec<&Vanished>> = finds
             .iter()
             .zip(&proven)
             .map(|(find, proven)| if proven.is_empty() { self.kin(find, &left) } else { proven.clone() })
             .collect();
-        let claims = |gone: &Vanished| {
-            may_be.iter().flatten().filter(|claimed| claimed.repo.name == gone.repo.name).count()
-        };
+        let mut claims: HashMap<&str, usize> = HashMap::new();
+        for claimed in may_be.iter().flatten() {
+            *claims.entry(&claimed.repo.name).or_default() += 1;
+        }
         let judge = |(may_be, proven): (&Vec<&Vanished>, &Vec<&Vanished>)| match may_be.as_slice() {
             [] => Newcomer::New,
-            [only] if claims(only) == 1 => {
+            [only] if claims[only.repo.name.as_str()] == 1 => {
                 Newcomer::Moved { repo: Box::new(only.repo.clone()), proven: !proven.is_empty() }
             }
             several => Newcomer::Ambiguous(several.iter().map(|gone| gone.repo.clone()).collect()),
@@ -135,20 +148,18 @@ impl Governor {
     }
 
     /// Those with the root commits and the remote of a find.
-    fn kin<'a>(&self, find: &Location, vanished: &[&'a Vanished]) -> Vec<&'a Vanished> {
-        let mut descent: Option<Option<Descent>> = None;
-        let mut is_kin = |gone: &Vanished| {
-            if gone.identity.roots.is_empty() || !git::may_have_remote(find, gone.identity.remote.as_deref())
-            {
-                return false;
-            }
-            // The history is read once, and only where all else agrees.
-            let of_find = descent.get_or_insert_with(|| self.descent(find).ok());
-            of_find.as_ref().is_some_and(|(remote, roots)| {
-                *remote == gone.identity.remote && *roots == gone.identity.roots
-            })
-        };
-        vanished.iter().copied().filter(|gone| is_kin(gone)).collect()
+    fn kin<'a>(&self, find: &Location, vanished: &Remotes<'a>) -> Vec<&'a Vanished> {
+        if vanished.is_empty() {
+            return Vec::new();
+        }
+        let hint = RemoteHint::of(find);
+        // The history is read only where the configuration does not speak against it.
+        if !vanished.keys().any(|remote| hint.may_be(*remote)) {
+            return Vec::new();
+        }
+        let Ok((remote, roots)) = self.descent(find) else { return Vec::new() };
+        let of_remote = vanished.get(&remote.as_deref()).map(Vec::as_slice).unwrap_or_default();
+        of_remote.iter().copied().filter(|gone| gone.identity.roots == roots).collect()
     }
 
     fn descent(&self, location: &Location) -> Result<Descent, Error> {
