@@ -2,10 +2,15 @@
 //!
 //! An entry's repository has vanished if nothing is at its path and the file
 //! system that it was on is mounted: what can't be read, and what is on a disk
-//! that isn't there, has not. A find that nobody registered is a vanished one if
-//! it has its mark (see `identity`), or else its root commits and its remote. A
-//! copy is none as long as the original is there, because that has not vanished.
-//! Of several that it may be nothing is guessed.
+//! that isn't there or does not answer, has not. It is displaced if another entry's
+//! is at its path, by its mark (see `identity`), and no longer at its own: then
+//! several have been renamed, one to where another was. A find that nobody
+//! registered is one of these if it has its mark, or else its root commits and its
+//! remote. A copy is none as long as the original is there, because that has not
+//! vanished. Of several that it may be nothing is guessed.
+
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,7 +24,11 @@ use super::{
     identity::{Identity, is_mounted, mark},
 };
 use crate::{
-    fs::{Writer, shown},
+    fs::{
+        Writer,
+        answering::{self, PATIENCE},
+        shown,
+    },
     git::{self, Location, RemoteHint},
     ledger::{EventDraft, EventKind},
     registry::{Edit, Repo, without_credentials},
@@ -36,6 +45,63 @@ pub enum Whereabouts {
     Unmounted,
     /// What is at its path can't be told.
     Unreadable,
+    /// Its path does not answer.
+    Silent,
+}
+
+/// Registered repositories that are not where their entries say.
+#[derive(Debug, Default)]
+pub(super) struct Strays {
+    /// Nothing is at their paths.
+    pub vanished: Vec<Repo>,
+    /// Other entries' repositories are at their paths.
+    pub displaced: Vec<Repo>,
+}
+
+impl Strays {
+    /// Whether what is at the path of this entry is another's.
+    pub fn displaces(&self, repo: &Repo) -> bool {
+        self.displaced.iter().any(|displaced| displaced.name == repo.name)
+    }
+}
+
+/// Where to look for a registered repository.
+struct Stated {
+    path: PathBuf,
+    /// Where its file system was mounted.
+    mount: Option<PathBuf>,
+}
+
+impl Stated {
+    fn of(repo: &Repo, identity: Option<&Identity>) -> Self {
+        let mount = identity.and_then(|identity| identity.mount.clone());
+        Self { path: repo.local_path.clone(), mount }
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        match fs::metadata(&self.path) {
+            Ok(_) => Whereabouts::There,
+            Err(error) if error.kind() == ErrorKind::NotFound => match &self.mount {
+                Some(mount) if !is_mounted(mount) => Whereabouts::Unmounted,
+                _ => Whereabouts::Vanished,
+            },
+            Err(_) => Whereabouts::Unreadable,
+        }
+    }
+
+    /// With the mark of the repository that is there.
+    fn look(&self) -> (Whereabouts, Option<String>) {
+        let whereabouts = self.whereabouts();
+        let is_there = whereabouts == Whereabouts::There;
+        let location = is_there.then(|| Location::at(&self.path).ok()).flatten();
+        (whereabouts, location.and_then(|location| mark(&location.common_dir)))
+    }
+}
+
+impl AsRef<Path> for Stated {
+    fn as_ref(&self) -> &Path {
+        &self.path
+    }
 }
 
 /// What a find is that nobody registered.
@@ -49,7 +115,7 @@ pub(super) enum Newcomer {
     Ambiguous(Vec<Repo>),
 }
 
-/// A registered repository that has vanished, and what is known of it.
+/// A registered repository that is not at its path, and what is known of it.
 struct Vanished {
     repo: Repo,
     identity: Identity,
@@ -62,40 +128,57 @@ type Remotes<'a> = HashMap<Option<&'a str>, Vec<&'a Vanished>>;
 type Descent = (Option<String>, Vec<String>);
 
 impl Governor {
-    /// Where a registered repository is. Looks at the file system.
+    /// Where a registered repository is. Looks at the file system, for a limited
+    /// time.
     pub fn whereabouts(&self, repo: &Repo) -> Whereabouts {
-        match fs::metadata(&repo.local_path) {
-            Ok(_) => Whereabouts::There,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let identity = repo.id.as_deref().and_then(|id| self.identities.of(id));
-                match identity.and_then(|identity| identity.mount) {
-                    Some(mount) if !is_mounted(&mount) => Whereabouts::Unmounted,
-                    _ => Whereabouts::Vanished,
-                }
-            }
-            Err(_) => Whereabouts::Unreadable,
-        }
+        let identity = repo.id.as_deref().and_then(|id| self.identities.of(id));
+        let stated = Stated::of(repo, identity.as_ref());
+        answering::within(&repo.local_path, PATIENCE, move |_| stated.whereabouts())
+            .unwrap_or(Whereabouts::Silent)
     }
 
-    /// Registered repositories that have vanished from their paths.
-    pub(super) fn vanished(&self) -> Vec<Repo> {
-        let document = self.document();
-        document
-            .repos
-            .iter()
-            .filter(|repo| self.whereabouts(repo) == Whereabouts::Vanished)
-            .cloned()
-            .collect()
+    /// Registered repositories that are not where the registry says.
+    pub(super) fn strays(&self) -> Strays {
+        let repos = &self.document().repos;
+        let known: Vec<Option<Identity>> =
+            repos.iter().map(|repo| self.identities.of(repo.id.as_deref()?)).collect();
+        let stated = repos.iter().zip(&known).map(|(repo, identity)| Stated::of(repo, identity.as_ref()));
+        let looks = answering::each(stated.collect(), PATIENCE, Stated::look);
+        let looks: Vec<_> =
+            looks.into_iter().map(|look| look.unwrap_or((Whereabouts::Silent, None))).collect();
+
+        let own = |at: usize| known[at].as_ref()?.mark.as_deref();
+        let mut owners: HashMap<&str, Vec<usize>> = HashMap::new();
+        for at in 0..repos.len() {
+            owners.entry(own(at).unwrap_or_default()).or_default().push(at);
+        }
+        // What is at its own path as well (two entries for one repository) is nobody's
+        // that has come here.
+        let is_anothers = |at: usize| {
+            let (Some(found), Some(own)) = (looks[at].1.as_deref(), own(at)) else { return false };
+            let owners = owners.get(found).filter(|_| found != own);
+            owners.is_some_and(|owners| owners.iter().all(|owner| looks[*owner].1.as_deref() != Some(found)))
+        };
+        let mut strays = Strays::default();
+        for (at, repo) in repos.iter().enumerate() {
+            if looks[at].0 == Whereabouts::Vanished {
+                strays.vanished.push(repo.clone());
+            } else if is_anothers(at) {
+                strays.displaced.push(repo.clone());
+            }
+        }
+        strays
     }
 
     /// What finds are that nobody registered, in their order. Neither of two finds
     /// that may be the same repository is taken for it.
-    pub(super) fn newcomers(&self, finds: &[&Location]) -> Vec<Newcomer> {
-        let known = |repo: Repo| {
+    pub(super) fn newcomers(&self, strays: &Strays, finds: &[&Location]) -> Vec<Newcomer> {
+        let known = |repo: &Repo| {
             let identity = self.identities.of(repo.id.as_deref()?)?;
-            Some(Vanished { repo, identity })
+            Some(Vanished { repo: repo.clone(), identity })
         };
-        let vanished: Vec<Vanished> = self.vanished().into_iter().filter_map(known).collect();
+        let vanished: Vec<Vanished> =
+            strays.vanished.iter().chain(&strays.displaced).filter_map(known).collect();
         if vanished.is_empty() {
             return vec![Newcomer::New; finds.len()];
         }
@@ -179,7 +262,7 @@ impl Governor {
         writer: &dyn Writer,
     ) -> Result<Option<(Repo, PathBuf)>, Error> {
         let name = options.name.as_deref();
-        let repo = match self.newcomers(&[location]).remove(0) {
+        let repo = match self.newcomers(&self.strays(), &[location]).remove(0) {
             Newcomer::New => return Ok(None),
             Newcomer::Moved { repo, proven } => match name {
                 Some(name) if !proven && name != repo.name => return Ok(None),
