@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Governor, Reason, locked,
-    moved::{Newcomer, Strays, ambiguous},
+    moved::{Newcomer, Strays, ambiguous, held},
     onboard::{HEADS, HEADS_MAX, free_name, gitignore_profile},
 };
 use crate::{
@@ -203,6 +203,9 @@ impl Governor {
         let local_path = location.main_path();
         match newcomer {
             Newcomer::Ambiguous(may_be) => return Err(ambiguous(&local_path, &may_be)),
+            Newcomer::Moved { repo, in_place_of: Some(other), .. } => {
+                return Err(held(&local_path, &repo, &other));
+            }
             Newcomer::Moved { repo, .. } => {
                 let from = repo.local_path.clone();
                 return Ok(Standing::Moved { repo: self.follow(&repo, location, writer, None)?, from });

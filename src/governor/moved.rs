@@ -109,8 +109,9 @@ impl AsRef<Path> for Stated {
 pub(super) enum Newcomer {
     /// A new one.
     New,
-    /// A registered one that has vanished from its path; `proven` by its mark.
-    Moved { repo: Box<Repo>, proven: bool },
+    /// A registered one that is no longer at its path; `proven` by its mark. Where
+    /// it is now may be the path of another entry, which is at none of the finds.
+    Moved { repo: Box<Repo>, proven: bool, in_place_of: Option<String> },
     /// Any of these, or none.
     Ambiguous(Vec<Repo>),
 }
@@ -186,8 +187,10 @@ impl Governor {
         let mut several: Vec<&Location> = finds.to_vec();
         several.sort_unstable_by(|one, other| one.common_dir.cmp(&other.common_dir));
         several.dedup_by(|one, other| one.common_dir == other.common_dir);
+        let mut whose = self.whose(&several, &vanished);
+        note_held_places(&several, &mut whose, &strays.displaced);
         let whose: HashMap<&Path, Newcomer> =
-            several.iter().map(|find| &*find.common_dir).zip(self.whose(&several, &vanished)).collect();
+            several.iter().map(|find| &*find.common_dir).zip(whose).collect();
         finds.iter().map(|find| whose.get(&*find.common_dir).cloned().unwrap_or(Newcomer::New)).collect()
     }
 
@@ -223,7 +226,8 @@ impl Governor {
         let judge = |(may_be, proven): (&Vec<&Vanished>, &Vec<&Vanished>)| match may_be.as_slice() {
             [] => Newcomer::New,
             [only] if claims[only.repo.name.as_str()] == 1 => {
-                Newcomer::Moved { repo: Box::new(only.repo.clone()), proven: !proven.is_empty() }
+                let proven = !proven.is_empty();
+                Newcomer::Moved { repo: Box::new(only.repo.clone()), proven, in_place_of: None }
             }
             several => Newcomer::Ambiguous(several.iter().map(|gone| gone.repo.clone()).collect()),
         };
@@ -264,8 +268,9 @@ impl Governor {
         let name = options.name.as_deref();
         let repo = match self.newcomers(&self.strays(), &[location]).remove(0) {
             Newcomer::New => return Ok(None),
-            Newcomer::Moved { repo, proven } => match name {
-                Some(name) if !proven && name != repo.name => return Ok(None),
+            Newcomer::Moved { repo, proven, in_place_of } => match (name, in_place_of) {
+                (Some(name), _) if !proven && name != repo.name => return Ok(None),
+                (_, Some(other)) => return Err(held(&location.main_path(), &repo, &other)),
                 _ => *repo,
             },
             Newcomer::Ambiguous(may_be) => {
@@ -302,6 +307,45 @@ impl Governor {
         }
         Ok(moved)
     }
+}
+
+/// Notes which finds are at paths that other entries hold still: those of entries
+/// that move away with them do not count, unless these can't.
+fn note_held_places(finds: &[&Location], whose: &mut [Newcomer], displaced: &[Repo]) {
+    loop {
+        let leaves = |newcomer: &Newcomer| match newcomer {
+            Newcomer::Moved { repo, in_place_of: None, .. } => Some(repo.name.clone()),
+            _ => None,
+        };
+        let leaving: HashSet<String> = whose.iter().filter_map(leaves).collect();
+        let held = displaced.iter().filter(|other| !leaving.contains(&other.name));
+        let held: HashMap<&Path, &str> =
+            held.map(|other| (other.local_path.as_path(), other.name.as_str())).collect();
+        let mut is_done = true;
+        for (find, newcomer) in finds.iter().zip(whose.iter_mut()) {
+            if let Newcomer::Moved { in_place_of: place @ None, .. } = newcomer
+                && let Some(other) = held.get(find.main_path().as_path())
+            {
+                *place = Some((*other).to_owned());
+                is_done = false;
+            }
+        }
+        if is_done {
+            return;
+        }
+    }
+}
+
+/// Why an entry does not follow its repository to a path that is another's.
+pub(super) fn held(path: &Path, repo: &Repo, other: &str) -> Error {
+    let shown = shown(path);
+    let message = format!(
+        "{shown} is {}, which was at {}; but the registry says that {other} is there, and that one was not \
+         found: search where it is now as well, or say `kpmo repo remove {other}`",
+        repo.name,
+        crate::fs::shown(&repo.local_path)
+    );
+    Error::new(Reason::MoveAmbiguous, message).with("path", shown).with("candidates", other)
 }
 
 /// Why a find is not registered that may be any of these.

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use super::super::{AddOptions, Governor, Recognized};
+use super::super::{AddOptions, FoundOrder, FoundStep, Governor, Recognized, RegisteredFound};
 use super::*;
 use crate::client::Home;
 
@@ -71,6 +71,26 @@ impl World {
     }
 }
 
+/// What is registered of these paths, and where; or why not.
+fn registered(world: &World, names: &[&str]) -> Vec<Result<String, String>> {
+    let order = FoundOrder {
+        paths: names.iter().map(|name| world.path(name)).collect(),
+        skip_hooks: true,
+        dry_run: false,
+    };
+    let told = std::sync::Mutex::new(Vec::new());
+    let tell = |step: FoundStep| told.lock().unwrap().extend(step.found);
+    world.governor.register_found(&order, &tell).unwrap();
+    let mut told = told.into_inner().unwrap();
+    told.sort_by(|one, other| one.path.cmp(&other.path));
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    let of = |found: RegisteredFound| match found.outcome {
+        Ok((_, repo)) => Ok(format!("{} at {}", repo.name, name(&repo.local_path))),
+        Err(error) => Err(error.message),
+    };
+    told.into_iter().map(of).collect()
+}
+
 /// Whether no second one has the mark of a first.
 fn marks_differ(world: &World, names: &[&str]) -> bool {
     let mark = |name: &&str| world.governor.identities.of(&world.entry(name).id.unwrap()).unwrap().mark;
@@ -119,6 +139,25 @@ fn two_that_were_exchanged_are_told_apart() {
     }
     let (finds, vanished) = world.recognized(&["a", "b", "other"]);
     assert_eq!((finds, vanished.len()), (vec!["was b".into(), "was a".into(), "is other".into()], 0));
+}
+
+/// An entry does not lose its path to another while nobody knows where it is.
+#[test]
+fn nobody_follows_to_where_another_may_be() {
+    let world = World::with(&["a", "b"]);
+    if !has_marks(world.dir.path()) {
+        return;
+    }
+    world.rename("b", "c");
+    world.rename("a", "b");
+    let said = registered(&world, &["b"]).remove(0).unwrap_err();
+    assert!(said.contains("`kpmo repo remove b`"), "{said}");
+    assert_eq!(world.entry("a").local_path, world.path("a"));
+    // Perhaps one after the other, as the paths become free.
+    registered(&world, &["b", "c"]);
+    assert_eq!(registered(&world, &["b", "c"]), [Ok("a at b".into()), Ok("b at c".into())]);
+    assert!(marks_differ(&world, &["a", "b"]));
+    assert_eq!(world.recognized(&["b", "c"]), (vec!["is a".into(), "is b".into()], Vec::new()));
 }
 
 /// Two entries for one repository, or a new one in the place of another, displace
