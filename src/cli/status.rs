@@ -47,11 +47,16 @@ fn order(context: &Context, asked: Option<Order>) -> Order {
 
 /// What is wrong with the governor itself belongs to a look at the fleet.
 async fn tell_problems(connection: Connection) -> Result<(), Failure> {
-    let now = GovernorClient::new(connection).status(StatusRequest {}).await?.into_inner();
-    for problem in now.problems {
-        note(&format!("kpmo: warning: {problem}"));
-    }
+    problems(connection).await?.iter().for_each(|problem| tell_problem(problem));
     Ok(())
+}
+
+async fn problems(connection: Connection) -> Result<Vec<String>, Failure> {
+    Ok(GovernorClient::new(connection).status(StatusRequest {}).await?.into_inner().problems)
+}
+
+fn tell_problem(problem: &str) {
+    note(&format!("kpmo: warning: {problem}"));
 }
 
 /// Asks for the states of those that the selectors mean; none: of all.

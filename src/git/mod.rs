@@ -34,7 +34,7 @@ pub use hook_entries::{
     HookEntries, hook_entries, remove_hook_entry, set_hook_entry, too_old_for_hook_entries,
 };
 pub use locate::{Location, Surroundings, absolute};
-pub use origin::{Origin, may_have_remote, origin, remote_url, roots};
+pub use origin::{Origin, RemoteHint, origin, remote_url, roots};
 pub use status::{Look, Memory, Operation, Seen, WorkState, work_state};
 pub use survey::{
     HooksPath, Profile, changed_paths, heads, hooks_path, ignored_paths, profile, reachable, set_hooks_path,

@@ -1,7 +1,7 @@
 //! What a repository is like when it is met for the first time, in as few runs
 //! of the git program as may be: a scan meets hundreds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Git, GitError, Head, Location, Profile, config::own_text};
 
@@ -82,24 +82,53 @@ pub fn roots(git: &Git, location: &Location) -> Result<Vec<String>, GitError> {
     Ok(roots)
 }
 
-/// Whether a repository's remote may be this one, from its configuration alone:
-/// false only if it is not.
-pub fn may_have_remote(location: &Location, url: Option<&str>) -> bool {
-    let Ok(text) = own_text(location) else { return true };
-    let says = |word: &[u8]| text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
-    // It may be said in another file.
-    if says(b"include") {
-        return true;
+/// What a repository's own configuration says of its remotes, to be compared with
+/// many at once without asking git.
+#[derive(Debug)]
+pub struct RemoteHint {
+    /// It can't be told from this file.
+    may_be_any: bool,
+    /// There is one remote.
+    has_one: bool,
+    /// All that is written in it, in lower case, parted where a remote's name can
+    /// end.
+    words: HashSet<Vec<u8>>,
+}
+
+impl RemoteHint {
+    /// Reads a repository's own configuration.
+    pub fn of(location: &Location) -> Self {
+        let Ok(text) = own_text(location) else {
+            return Self { may_be_any: true, has_one: false, words: HashSet::new() };
+        };
+        let text = text.to_ascii_lowercase();
+        let count = |word: &[u8]| text.windows(word.len()).filter(|part| *part == word).count();
+        Self {
+            // It may be said in another file, or go on in another line.
+            may_be_any: count(b"include") > 0 || count(b"\\\n") > 0 || count(b"\\\r\n") > 0,
+            has_one: count(b"[remote ") == 1,
+            words: text.split(|byte| !is_plain(*byte)).map(<[u8]>::to_vec).collect(),
+        }
     }
-    match url {
-        // Of several without an `origin` none is the repository's.
-        None => text.windows(8).filter(|part| part.eq_ignore_ascii_case(b"[remote ")).count() != 1,
-        // The last part has no credentials in it, and nothing to escape in most.
-        Some(url) => url.rsplit(['/', ':']).next().is_none_or(|name| {
-            let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
-            name.is_empty() || !name.bytes().all(|byte| plain(&byte)) || says(name.as_bytes())
-        }),
+
+    /// Whether the remote may be this one: false only if it is not.
+    pub fn may_be(&self, url: Option<&str>) -> bool {
+        self.may_be_any
+            || match url {
+                // Of several without an `origin` none is the repository's.
+                None => !self.has_one,
+                // The last part has no credentials in it, and nothing to escape in
+                // most.
+                Some(url) => url.rsplit(['/', ':']).next().is_none_or(|name| {
+                    let name = name.to_ascii_lowercase().into_bytes();
+                    name.is_empty() || !name.iter().all(|byte| is_plain(*byte)) || self.words.contains(&name)
+                }),
+            }
     }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)
 }
 
 /// Where HEAD points, given the branches that there are.
@@ -136,4 +165,37 @@ fn settings(git: &Git, location: &Location) -> Result<Vec<(String, String)>, Git
         Some((key.to_owned(), value.to_owned()))
     };
     Ok(text.split('\0').filter_map(pair).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hint(config: &str) -> RemoteHint {
+        let dir = tempfile::tempdir().unwrap();
+        for part in [".git/objects", ".git/refs"] {
+            std::fs::create_dir_all(dir.path().join(part)).unwrap();
+        }
+        std::fs::write(dir.path().join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+        std::fs::write(dir.path().join(".git/config"), config).unwrap();
+        RemoteHint::of(&Location::at(dir.path()).unwrap())
+    }
+
+    #[test]
+    fn only_what_can_be_another_remote_is_ruled_out() {
+        let app = hint("[remote \"origin\"]\n\turl = git@example.org:Team/App.git\n");
+        for url in ["git@example.org:team/app.git", "App.git", "https://example.org/odd name", "https://x/"] {
+            assert!(app.may_be(Some(url)), "{url}");
+        }
+        for url in ["git@example.org:team/app", "https://example.org/team/pp.git", "lib"] {
+            assert!(!app.may_be(Some(url)), "{url}");
+        }
+        assert!(!app.may_be(None));
+        assert!(hint("").may_be(None));
+        assert!(hint("[remote \"a\"]\nurl = x\n[remote \"b\"]\nurl = y\n").may_be(None));
+        assert!(!hint("[remote \"a\"]\nurl=\"/srv/x\"\n").may_be(Some("y")));
+        assert!(hint("[remote \"a\"]\nurl=\"/srv/x\"\n").may_be(Some("/srv/x")));
+        assert!(hint("[include]\npath = other\n").may_be(Some("x")));
+        assert!(hint("[remote \"a\"]\nurl = /srv/re\\\npo\n").may_be(Some("/srv/repo")));
+    }
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Governor, Reason, locked,
-    moved::{Newcomer, ambiguous},
+    moved::{Newcomer, Strays, ambiguous, held},
     onboard::{HEADS, HEADS_MAX, free_name, gitignore_profile},
 };
 use crate::{
@@ -112,13 +112,14 @@ impl Governor {
         paths.dedup();
         let steps = Steps::new(2 * paths.len(), sink);
         let document = self.document();
+        let strays = self.strays();
 
         let origins = in_parallel(&paths, |path| {
-            let met = self.meet(path);
+            let met = self.meet(path, &strays);
             steps.one(None);
             met
         });
-        let mut finds = self.sort_out(&paths, origins, &document, writer);
+        let mut finds = self.sort_out(&paths, origins, &strays, &document, writer);
         let added: Vec<Repo> = finds.iter().filter_map(Find::added).cloned().collect();
         if !added.is_empty() {
             self.registry.edit(writer, None, &Edit::Add(added))?;
@@ -145,12 +146,12 @@ impl Governor {
     }
 
     /// Looks at a path; with what is needed to register it if nobody has.
-    fn meet(&self, path: &Path) -> Result<Met, Error> {
+    fn meet(&self, path: &Path, strays: &Strays) -> Result<Met, Error> {
         if !path.is_absolute() {
             return Err(Error::bad_request("paths", format!("{} is not absolute", shown(path))));
         }
         let location = Location::at(path)?;
-        if let Some(repo) = self.registered(&location) {
+        if let Some(repo) = self.registered(&location).filter(|repo| !strays.displaces(repo)) {
             return Ok(Met::Known(location, Repo::clone(&repo)));
         }
         let origin = git::origin(&self.git, &location, HEADS_MAX)?;
@@ -163,11 +164,12 @@ impl Governor {
         &self,
         paths: &[PathBuf],
         met: Vec<Result<Met, Error>>,
+        strays: &Strays,
         document: &Document,
         writer: &dyn Writer,
     ) -> Vec<Find> {
         let unknown: Vec<&Location> = met.iter().filter_map(Met::unknown).collect();
-        let mut newcomers = self.newcomers(&unknown).into_iter();
+        let mut newcomers = self.newcomers(strays, &unknown).into_iter();
         let mut names = Document { repos: document.repos.clone(), version: String::new() };
         let mut seen: HashSet<PathBuf> = HashSet::new();
         let mut finds = Vec::new();
@@ -201,6 +203,9 @@ impl Governor {
         let local_path = location.main_path();
         match newcomer {
             Newcomer::Ambiguous(may_be) => return Err(ambiguous(&local_path, &may_be)),
+            Newcomer::Moved { repo, in_place_of: Some(other), .. } => {
+                return Err(held(&local_path, &repo, &other));
+            }
             Newcomer::Moved { repo, .. } => {
                 let from = repo.local_path.clone();
                 return Ok(Standing::Moved { repo: self.follow(&repo, location, writer, None)?, from });

@@ -4,16 +4,24 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use uuid::Uuid;
 
 use super::{Governor, locked};
 use crate::{
-    fs::RealWriter,
+    fs::{
+        RealWriter,
+        answering::{self, PATIENCE},
+    },
     git::Location,
     registry::{Document, Edit, Repo},
 };
+
+/// How often it is looked again at where entries lead that led nowhere, or by way
+/// of links: a disk may have been mounted meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Which repository lives where, for one version of the registry.
 #[derive(Default)]
@@ -40,6 +48,8 @@ struct Found {
     /// version states the same, and nothing tells of a change, that is taken on.
     /// Each of many registrations would look at all that were before it.
     looks: HashMap<PathBuf, Look>,
+    /// When all or some were looked at last.
+    at: Option<Instant>,
 }
 
 /// What is at an entry's path.
@@ -70,6 +80,16 @@ fn stamp(meta: std::io::Result<fs::Metadata>) -> Stamp {
 }
 
 impl Look {
+    /// Nothing is known of a place, and nothing is taken on: it does not answer.
+    fn silent(stated: &Path) -> Self {
+        Self { path: stated.to_path_buf(), stamps: None, repo: None }
+    }
+
+    /// Whether another repository may be there without a change of the registry.
+    fn may_change(&self, stated: &Path) -> bool {
+        self.repo.is_none() || self.path != stated
+    }
+
     /// Looks at a place; `before` is what was found there last.
     fn at(stated: &Path, before: Option<&Self>) -> Self {
         let path = fs::canonicalize(stated).unwrap_or_else(|_| stated.to_path_buf());
@@ -90,6 +110,18 @@ impl Look {
     }
 }
 
+/// A place, and what was found there last.
+struct Known {
+    path: PathBuf,
+    look: Option<Look>,
+}
+
+impl AsRef<Path> for Known {
+    fn as_ref(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// The last try to give ids to entries that people added without one.
 #[derive(Default)]
 struct Ids {
@@ -100,9 +132,40 @@ struct Ids {
 impl Found {
     /// Looks at every repository's place.
     fn look(repos: &[Arc<Repo>], before: &Self) -> Self {
-        let mut found = Self::default();
+        Self::of(repos, before, |_, _| true)
+    }
+
+    /// Looks again where another repository may be than at the last look; `None`
+    /// where there is no such place, or it was looked at a moment ago.
+    fn look_again(&self, repos: &[Arc<Repo>]) -> Option<Self> {
+        let is_due = self.at.is_none_or(|at| at.elapsed() >= LOOK_AGAIN);
+        let is_any = || self.looks.iter().any(|(stated, look)| look.may_change(stated));
+        (is_due && is_any()).then(|| Self::of(repos, self, |stated, look| look.may_change(stated)))
+    }
+
+    /// Looks at the places that nobody looked at `before`, and at those others that
+    /// are `wanted`.
+    fn of(repos: &[Arc<Repo>], before: &Self, wanted: impl Fn(&Path, &Look) -> bool) -> Self {
+        let is_wanted = |stated: &Path| before.looks.get(stated).is_none_or(|look| wanted(stated, look));
+        let places = repos.iter().map(|repo| &repo.local_path).filter(|path| is_wanted(path));
+        let places: Vec<Known> =
+            places.map(|path| Known { path: path.clone(), look: before.looks.get(path).cloned() }).collect();
+        let paths: Vec<PathBuf> = places.iter().map(|place| place.path.clone()).collect();
+        let answers =
+            answering::each(places, PATIENCE, |place: &Known| Look::at(&place.path, place.look.as_ref()));
+        let looks = paths.into_iter().zip(answers);
+        let mut looks: HashMap<PathBuf, Look> = looks
+            .map(|(path, answer)| {
+                let look = answer.unwrap_or_else(|_| Look::silent(&path));
+                (path, look)
+            })
+            .collect();
+
+        let mut found = Self { at: Some(Instant::now()), ..Self::default() };
         for repo in repos {
-            let look = Look::at(&repo.local_path, before.looks.get(&repo.local_path));
+            let stated = &repo.local_path;
+            let look = looks.remove(stated).or_else(|| before.looks.get(stated).cloned());
+            let look = look.unwrap_or_else(|| Look::silent(stated));
             if let Some((common_dir, is_main)) = &look.repo {
                 // Of an entry each for a work tree and for one that is linked to
                 // it, the first is the repository's.
@@ -112,7 +175,7 @@ impl Found {
                 }
             }
             found.by_path.entry(look.path.clone()).or_insert_with(|| Arc::clone(repo));
-            found.looks.insert(repo.local_path.clone(), look);
+            found.looks.insert(stated.clone(), look);
         }
         found
     }
@@ -172,7 +235,7 @@ impl Governor {
     /// for the registry's lock nor changes it: hooks come this way.
     pub(super) fn registered(&self, location: &Location) -> Option<Arc<Repo>> {
         let document = self.registry.view().document;
-        let (repos, before) = {
+        let (repos, before, has_looked) = {
             let mut places = locked(&self.places);
             if places.version != document.version {
                 places.repos = document.repos.iter().cloned().map(Arc::new).collect();
@@ -190,18 +253,73 @@ impl Governor {
             if let Some(repo) = plain.or_else(|| places.stated.get(&location.common_dir)) {
                 return Some(Arc::clone(repo));
             }
-            if let Some(found) = &places.found {
-                return found.get(location);
+            let repos = Arc::clone(&places.repos);
+            match &places.found {
+                Some(found) => match found.get(location) {
+                    Some(repo) => return Some(repo),
+                    None => (repos, Some(Arc::clone(found)), true),
+                },
+                None => (repos, places.before.clone(), false),
             }
-            (Arc::clone(&places.repos), places.before.clone())
         };
         // Others need not wait for what this meets.
-        let found = Arc::new(Found::look(&repos, before.as_deref().unwrap_or(&Found::default())));
+        let found = if has_looked {
+            before?.look_again(&repos)?
+        } else {
+            Found::look(&repos, before.as_deref().unwrap_or(&Found::default()))
+        };
+        let found = Arc::new(found);
         let mut places = locked(&self.places);
         if places.version == document.version {
             places.found = Some(Arc::clone(&found));
             places.before = None;
         }
         found.get(location)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::client::Home;
+
+    fn repository(path: &Path) -> Location {
+        fs::create_dir_all(path).unwrap();
+        assert!(Command::new("git").args(["init", "-q"]).current_dir(path).status().unwrap().success());
+        Location::at(path).unwrap()
+    }
+
+    /// As a link to a disk that is mounted later, without a change of the registry.
+    #[test]
+    fn where_an_entry_leads_is_looked_at_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::single(&dir.path().join("home")).unwrap();
+        for place in [&home.config, &home.state, &home.probe] {
+            fs::create_dir_all(place).unwrap();
+        }
+        let link = dir.path().join("link");
+        let listed = format!("version: 1\nrepos:\n- name: app\n  local_path: {}\n", link.display());
+        fs::write(home.config.join("repos.yml"), listed).unwrap();
+        std::os::unix::fs::symlink("disk/app", &link).unwrap();
+        let governor = Governor::open(home, dir.path().join("socket")).unwrap();
+        let other = repository(&dir.path().join("other"));
+        assert!(governor.registered(&other).is_none());
+        let app = repository(&dir.path().join("disk/app"));
+        let known = loop {
+            match governor.registered(&app) {
+                Some(known) => break known,
+                None => std::thread::yield_now(),
+            }
+        };
+        assert_eq!(known.name, "app");
+        assert!(governor.registered(&other).is_none());
+        // Another disk in its place.
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink("other", &link).unwrap();
+        while governor.registered(&other).is_none() {
+            std::thread::yield_now();
+        }
     }
 }

@@ -19,20 +19,25 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, PoisonError},
-    time::UNIX_EPOCH,
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Governor, calm, locked};
 use crate::{
-    fs::{RealWriter, Writer},
+    fs::{
+        RealWriter, Writer,
+        answering::{self, NoAnswer, PATIENCE},
+    },
     git::{self, Location},
-    registry::{Repo, without_credentials},
+    registry::{Document, Repo, without_credentials},
 };
 
 /// nice(1)'s value of what nobody waits for.
 const BACKGROUND: i32 = 10;
+/// After how long a repository is looked at again that did not answer.
+const LATER: Duration = Duration::from_secs(60);
 
 /// What is remembered of a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -71,6 +76,9 @@ struct State {
     known: BTreeMap<String, Identity>,
     /// Ids of those that are to be looked at; true: the history again, too.
     wanted: BTreeMap<String, bool>,
+    /// As `wanted`: those that did not answer, and when they are to be asked again.
+    silent: BTreeMap<String, bool>,
+    again: Option<Instant>,
     ending: bool,
 }
 
@@ -103,17 +111,51 @@ impl Identities {
         self.changed.notify_all();
     }
 
+    /// Has a repository looked at again later that did not answer.
+    fn postpone(&self, id: String, history: bool) {
+        let mut state = locked(&self.state);
+        *state.silent.entry(id).or_default() |= history;
+        state.again.get_or_insert_with(|| Instant::now() + LATER);
+    }
+
     /// The next to look at; `None` at the end. What was learnt is written before
     /// anybody sleeps.
     fn next(&self) -> Option<(String, bool)> {
-        let idle = |state: &mut State| state.wanted.is_empty() && !state.ending;
-        let waited = self.changed.wait_while(locked(&self.state), idle);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        if state.ending { None } else { state.wanted.pop_first() }
+        let mut state = locked(&self.state);
+        while !state.ending {
+            let now = Instant::now();
+            if state.again.is_some_and(|again| again <= now) {
+                state.again = None;
+                for (id, history) in std::mem::take(&mut state.silent) {
+                    *state.wanted.entry(id).or_default() |= history;
+                }
+            }
+            if let Some(next) = state.wanted.pop_first() {
+                return Some(next);
+            }
+            state = match state.again {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(again) => {
+                    let waited = self.changed.wait_timeout(state, again - now);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        None
     }
 
     fn is_idle(&self) -> bool {
         locked(&self.state).wanted.is_empty()
+    }
+
+    /// Whether another of `registered` is known by this mark.
+    fn is_anothers(&self, id: &str, mark: Option<&str>, registered: &BTreeSet<&str>) -> bool {
+        let state = locked(&self.state);
+        let has_it = |identity: &Identity| mark.is_some() && identity.mark.as_deref() == mark;
+        state
+            .known
+            .iter()
+            .any(|(other, identity)| other != id && has_it(identity) && registered.contains(other.as_str()))
     }
 
     /// Takes in what was learnt; whether that is anything new.
@@ -151,7 +193,10 @@ pub(super) fn start(governor: &Arc<Governor>) {
         governor.calm.wait(calm::LONG_QUIET, || governor.is_stopping());
         while let Some((id, history)) = governor.identities.next() {
             governor.calm.wait(calm::QUIET, || governor.is_stopping());
-            is_changed |= governor.look_for_identity(&id, history);
+            match governor.look_for_identity(&id, history) {
+                Ok(is_new) => is_changed |= is_new,
+                Err(NoAnswer) => governor.identities.postpone(id, history),
+            }
             if is_changed && governor.identities.is_idle() {
                 governor.keep_identities();
                 is_changed = false;
@@ -189,37 +234,64 @@ impl Governor {
     }
 
     fn keep_identities(&self) {
-        let document = self.registry.view().document;
-        self.identities.keep(&document.repos.iter().filter_map(|repo| repo.id.as_deref()).collect());
+        self.identities.keep(&ids(&self.registry.view().document));
     }
 
     /// Whether there is anything new.
-    fn look_for_identity(&self, id: &str, history: bool) -> bool {
+    pub(super) fn look_for_identity(&self, id: &str, history: bool) -> Result<bool, NoAnswer> {
         let document = self.registry.view().document;
         let repo = document.repos.iter().find(|repo| repo.id.as_deref() == Some(id));
-        let Some(Ok(location)) = repo.map(|repo| Location::at(&repo.local_path)) else { return false };
+        let Some(repo) = repo else { return Ok(false) };
         let known = self.identities.of(id).unwrap_or_default();
-        match self.identity(known, &location, history) {
-            Ok(identity) => self.identities.learn(id, identity),
+        let place = answering::within(&repo.local_path, PATIENCE, |path| Place::at(path, known))?;
+        let Some(place) = place else { return Ok(false) };
+        // Another's repository has come to this path: what is known of the one that
+        // was here is what it will be known again by.
+        if self.identities.is_anothers(id, place.identity.mark.as_deref(), &ids(&document)) {
+            return Ok(false);
+        }
+        match self.identity(place, history) {
+            Ok(identity) => Ok(self.identities.learn(id, identity)),
             Err(error) => {
                 tracing::debug!(id, %error, "a repository's identity can't be told now");
-                false
+                Ok(false)
             }
         }
     }
 
     /// What is known of a repository, brought up to date.
-    fn identity(&self, known: Identity, location: &Location, history: bool) -> Result<Identity, Error> {
-        let mut identity = placed(known, location);
-        let config = stamp(&location.common_dir.join("config"));
+    fn identity(&self, place: Place, history: bool) -> Result<Identity, Error> {
+        let Place { mut identity, location, config } = place;
         if config.is_none() || config != identity.config {
-            identity.remote = git::remote_url(&self.git, location)?.map(|url| without_credentials(&url));
+            identity.remote = git::remote_url(&self.git, &location)?.map(|url| without_credentials(&url));
             identity.config = config;
         }
         if history || identity.roots.is_empty() {
-            identity.roots = git::roots(&self.git, location)?;
+            identity.roots = git::roots(&self.git, &location)?;
         }
         Ok(identity)
+    }
+}
+
+fn ids(document: &Document) -> BTreeSet<&str> {
+    document.repos.iter().filter_map(|repo| repo.id.as_deref()).collect()
+}
+
+/// What is at a repository's path, without asking git.
+struct Place {
+    /// What was known before, with the mark and the mount of this place.
+    identity: Identity,
+    location: Location,
+    /// State of the configuration's file.
+    config: Option<String>,
+}
+
+impl Place {
+    /// `None`: no repository is there.
+    fn at(path: &Path, known: Identity) -> Option<Self> {
+        let location = Location::at(path).ok()?;
+        let config = stamp(&location.common_dir.join("config"));
+        Some(Self { identity: placed(known, &location), location, config })
     }
 }
 

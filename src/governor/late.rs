@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -22,10 +22,36 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// fleet, and how many of them.
 const AT_A_LOOK: (Duration, usize) = (Duration::from_secs(2), 100);
 
-/// By repository, what its unvalidated commits were judged by when they were
-/// looked at last: what fails by that need not be judged again.
+/// By repository, what was judged anew, and by what: what does not pass by that
+/// need not be judged again.
 #[derive(Default)]
-pub(super) struct Reconsidered(Mutex<HashMap<String, String>>);
+pub(super) struct Reconsidered(Mutex<HashMap<String, Tried>>);
+
+/// Commits that were judged by one policy, and did not pass.
+#[derive(Default)]
+struct Tried {
+    digest: String,
+    commits: HashSet<String>,
+}
+
+impl Tried {
+    /// Those of `commits` whose turn it is.
+    fn left<'a>(&self, digest: &str, commits: &'a [String]) -> Vec<&'a String> {
+        let is_left = |commit: &&String| self.digest != digest || !self.commits.contains(*commit);
+        commits.iter().filter(is_left).take(AT_A_LOOK.1).collect()
+    }
+
+    /// Takes in those that were tried; of the others those are kept that are
+    /// among `commits` still.
+    fn note(&mut self, digest: &str, tried: HashSet<String>, commits: &[String]) {
+        if self.digest != digest {
+            *self = Self { digest: digest.to_owned(), commits: HashSet::new() };
+        }
+        self.commits.extend(tried);
+        let left: HashSet<&str> = commits.iter().map(String::as_str).collect();
+        self.commits.retain(|commit| left.contains(commit.as_str()));
+    }
+}
 
 /// How a commit that is there already stands with the rules.
 pub(super) struct Standing {
@@ -141,33 +167,72 @@ impl Governor {
         Ok(commits)
     }
 
-    /// Judges unvalidated commits by what is in force now; true: some of them
-    /// pass. What fails is left as it is.
+    /// Judges unvalidated commits by what is in force now, as many as a look has
+    /// time for; true: some of them pass. What fails is left as it is.
     fn reconsider(&self, id: &str, location: &Location, commits: &[String]) -> Result<bool, Error> {
         let subject = self.subject(location);
-        if locked(&self.reconsidered.0).get(id) == Some(&subject.digest) {
+        let left =
+            locked(&self.reconsidered.0).entry(id.to_owned()).or_default().left(&subject.digest, commits);
+        if left.is_empty() {
             return Ok(false);
         }
         let objects = git::open(&self.git, location)?;
-        let (patience, most) = AT_A_LOOK;
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + AT_A_LOOK.0;
         let mut is_better = false;
-        for commit in commits.iter().take(most) {
+        let mut failed = HashSet::new();
+        for (at, commit) in left.into_iter().enumerate() {
             if Instant::now() > deadline {
-                return Ok(is_better);
+                break;
             }
-            // What is gone, or can't be judged, stays what it is.
-            let Ok(standing) = self.judge_commit(&subject, &*objects, commit, deadline) else { continue };
-            if standing.state.passed() {
-                let mut draft = EventDraft::new(EventKind::LateVerdict, "governor");
-                draft.repo_id = Some(id.to_owned());
-                draft.attributes = summary(&standing.findings);
-                draft.projection = Some(standing.projection(&subject, commit));
-                self.ledger.append_later(draft);
-                is_better = true;
+            match self.judge_commit(&subject, &*objects, commit, deadline) {
+                Ok(standing) if standing.state.passed() => {
+                    let mut draft = EventDraft::new(EventKind::LateVerdict, "governor");
+                    draft.repo_id = Some(id.to_owned());
+                    draft.attributes = summary(&standing.findings);
+                    draft.projection = Some(standing.projection(&subject, commit));
+                    self.ledger.append_later(draft);
+                    is_better = true;
+                }
+                // It had only what others left of the time: next time it comes first.
+                Err(_) if at > 0 && Instant::now() > deadline => break,
+                // What is gone, or can't be judged, stays what it is.
+                Ok(_) | Err(_) => {
+                    failed.insert(commit.clone());
+                }
             }
         }
-        locked(&self.reconsidered.0).insert(id.to_owned(), subject.digest);
+        let mut reconsidered = locked(&self.reconsidered.0);
+        reconsidered.entry(id.to_owned()).or_default().note(&subject.digest, failed, commits);
         Ok(is_better)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_commit_has_its_turn_once_for_each_policy() {
+        let commits: Vec<String> = (0..250).map(|number| number.to_string()).collect();
+        let mut tried = Tried::default();
+        let mut seen = Vec::new();
+        for expected in [100, 100, 50, 0] {
+            let left: Vec<String> = tried.left("one", &commits).into_iter().cloned().collect();
+            assert_eq!(left.len(), expected);
+            seen.extend(left.iter().cloned());
+            tried.note("one", left.into_iter().collect(), &commits);
+        }
+        assert_eq!(seen, commits);
+        // A new one, and one that the deadline cut off.
+        let more: Vec<String> = commits.iter().cloned().chain(["new".to_owned()]).collect();
+        assert_eq!(tried.left("one", &more), ["new"]);
+        tried.note("one", HashSet::new(), &more);
+        assert_eq!(tried.left("one", &more), ["new"]);
+        assert_eq!(tried.left("another", &commits).len(), 100);
+        tried.note("another", HashSet::from(["0".to_owned()]), &commits);
+        assert_eq!(tried.left("another", &commits)[0], "1");
+        // What passed, or is forgotten, is not kept.
+        tried.note("another", HashSet::new(), &commits[1..]);
+        assert!(tried.commits.is_empty());
     }
 }

@@ -2,13 +2,18 @@
 //!
 //! An entry's repository has vanished if nothing is at its path and the file
 //! system that it was on is mounted: what can't be read, and what is on a disk
-//! that isn't there, has not. A find that nobody registered is a vanished one if
-//! it has its mark (see `identity`), or else its root commits and its remote. A
-//! copy is none as long as the original is there, because that has not vanished.
-//! Of several that it may be nothing is guessed.
+//! that isn't there or does not answer, has not. It is displaced if another entry's
+//! is at its path, by its mark (see `identity`), and no longer at its own: then
+//! several have been renamed, one to where another was. A find that nobody
+//! registered is one of these if it has its mark, or else its root commits and its
+//! remote. A copy is none as long as the original is there, because that has not
+//! vanished. Of several that it may be nothing is guessed.
+
+#[cfg(test)]
+mod tests;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -19,8 +24,12 @@ use super::{
     identity::{Identity, is_mounted, mark},
 };
 use crate::{
-    fs::{Writer, shown},
-    git::{self, Location},
+    fs::{
+        Writer,
+        answering::{self, PATIENCE},
+        shown,
+    },
+    git::{self, Location, RemoteHint},
     ledger::{EventDraft, EventKind},
     registry::{Edit, Repo, without_credentials},
 };
@@ -36,6 +45,63 @@ pub enum Whereabouts {
     Unmounted,
     /// What is at its path can't be told.
     Unreadable,
+    /// Its path does not answer.
+    Silent,
+}
+
+/// Registered repositories that are not where their entries say.
+#[derive(Debug, Default)]
+pub(super) struct Strays {
+    /// Nothing is at their paths.
+    pub vanished: Vec<Repo>,
+    /// Other entries' repositories are at their paths.
+    pub displaced: Vec<Repo>,
+}
+
+impl Strays {
+    /// Whether what is at the path of this entry is another's.
+    pub fn displaces(&self, repo: &Repo) -> bool {
+        self.displaced.iter().any(|displaced| displaced.name == repo.name)
+    }
+}
+
+/// Where to look for a registered repository.
+struct Stated {
+    path: PathBuf,
+    /// Where its file system was mounted.
+    mount: Option<PathBuf>,
+}
+
+impl Stated {
+    fn of(repo: &Repo, identity: Option<&Identity>) -> Self {
+        let mount = identity.and_then(|identity| identity.mount.clone());
+        Self { path: repo.local_path.clone(), mount }
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        match fs::metadata(&self.path) {
+            Ok(_) => Whereabouts::There,
+            Err(error) if error.kind() == ErrorKind::NotFound => match &self.mount {
+                Some(mount) if !is_mounted(mount) => Whereabouts::Unmounted,
+                _ => Whereabouts::Vanished,
+            },
+            Err(_) => Whereabouts::Unreadable,
+        }
+    }
+
+    /// With the mark of the repository that is there.
+    fn look(&self) -> (Whereabouts, Option<String>) {
+        let whereabouts = self.whereabouts();
+        let is_there = whereabouts == Whereabouts::There;
+        let location = is_there.then(|| Location::at(&self.path).ok()).flatten();
+        (whereabouts, location.and_then(|location| mark(&location.common_dir)))
+    }
+}
+
+impl AsRef<Path> for Stated {
+    fn as_ref(&self) -> &Path {
+        &self.path
+    }
 }
 
 /// What a find is that nobody registered.
@@ -43,56 +109,77 @@ pub enum Whereabouts {
 pub(super) enum Newcomer {
     /// A new one.
     New,
-    /// A registered one that has vanished from its path; `proven` by its mark.
-    Moved { repo: Box<Repo>, proven: bool },
+    /// A registered one that is no longer at its path; `proven` by its mark. Where
+    /// it is now may be the path of another entry, which is at none of the finds.
+    Moved { repo: Box<Repo>, proven: bool, in_place_of: Option<String> },
     /// Any of these, or none.
     Ambiguous(Vec<Repo>),
 }
 
-/// A registered repository that has vanished, and what is known of it.
+/// A registered repository that is not at its path, and what is known of it.
 struct Vanished {
     repo: Repo,
     identity: Identity,
 }
 
+/// Those that have vanished, by their remotes.
+type Remotes<'a> = HashMap<Option<&'a str>, Vec<&'a Vanished>>;
+
 /// Root commits and remote of a find.
 type Descent = (Option<String>, Vec<String>);
 
 impl Governor {
-    /// Where a registered repository is. Looks at the file system.
+    /// Where a registered repository is. Looks at the file system, for a limited
+    /// time.
     pub fn whereabouts(&self, repo: &Repo) -> Whereabouts {
-        match fs::metadata(&repo.local_path) {
-            Ok(_) => Whereabouts::There,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let identity = repo.id.as_deref().and_then(|id| self.identities.of(id));
-                match identity.and_then(|identity| identity.mount) {
-                    Some(mount) if !is_mounted(&mount) => Whereabouts::Unmounted,
-                    _ => Whereabouts::Vanished,
-                }
-            }
-            Err(_) => Whereabouts::Unreadable,
-        }
+        let identity = repo.id.as_deref().and_then(|id| self.identities.of(id));
+        let stated = Stated::of(repo, identity.as_ref());
+        answering::within(&repo.local_path, PATIENCE, move |_| stated.whereabouts())
+            .unwrap_or(Whereabouts::Silent)
     }
 
-    /// Registered repositories that have vanished from their paths.
-    pub(super) fn vanished(&self) -> Vec<Repo> {
-        let document = self.document();
-        document
-            .repos
-            .iter()
-            .filter(|repo| self.whereabouts(repo) == Whereabouts::Vanished)
-            .cloned()
-            .collect()
+    /// Registered repositories that are not where the registry says.
+    pub(super) fn strays(&self) -> Strays {
+        let repos = &self.document().repos;
+        let known: Vec<Option<Identity>> =
+            repos.iter().map(|repo| self.identities.of(repo.id.as_deref()?)).collect();
+        let stated = repos.iter().zip(&known).map(|(repo, identity)| Stated::of(repo, identity.as_ref()));
+        let looks = answering::each(stated.collect(), PATIENCE, Stated::look);
+        let looks: Vec<_> =
+            looks.into_iter().map(|look| look.unwrap_or((Whereabouts::Silent, None))).collect();
+
+        let own = |at: usize| known[at].as_ref()?.mark.as_deref();
+        let mut owners: HashMap<&str, Vec<usize>> = HashMap::new();
+        for at in 0..repos.len() {
+            owners.entry(own(at).unwrap_or_default()).or_default().push(at);
+        }
+        // What is at its own path as well (two entries for one repository) is nobody's
+        // that has come here.
+        let is_anothers = |at: usize| {
+            let (Some(found), Some(own)) = (looks[at].1.as_deref(), own(at)) else { return false };
+            let owners = owners.get(found).filter(|_| found != own);
+            owners.is_some_and(|owners| owners.iter().all(|owner| looks[*owner].1.as_deref() != Some(found)))
+        };
+        let mut strays = Strays::default();
+        for (at, repo) in repos.iter().enumerate() {
+            if looks[at].0 == Whereabouts::Vanished {
+                strays.vanished.push(repo.clone());
+            } else if is_anothers(at) {
+                strays.displaced.push(repo.clone());
+            }
+        }
+        strays
     }
 
     /// What finds are that nobody registered, in their order. Neither of two finds
     /// that may be the same repository is taken for it.
-    pub(super) fn newcomers(&self, finds: &[&Location]) -> Vec<Newcomer> {
-        let known = |repo: Repo| {
+    pub(super) fn newcomers(&self, strays: &Strays, finds: &[&Location]) -> Vec<Newcomer> {
+        let known = |repo: &Repo| {
             let identity = self.identities.of(repo.id.as_deref()?)?;
-            Some(Vanished { repo, identity })
+            Some(Vanished { repo: repo.clone(), identity })
         };
-        let vanished: Vec<Vanished> = self.vanished().into_iter().filter_map(known).collect();
+        let vanished: Vec<Vanished> =
+            strays.vanished.iter().chain(&strays.displaced).filter_map(known).collect();
         if vanished.is_empty() {
             return vec![Newcomer::New; finds.len()];
         }
@@ -100,34 +187,47 @@ impl Governor {
         let mut several: Vec<&Location> = finds.to_vec();
         several.sort_unstable_by(|one, other| one.common_dir.cmp(&other.common_dir));
         several.dedup_by(|one, other| one.common_dir == other.common_dir);
+        let mut whose = self.whose(&several, &vanished);
+        note_held_places(&several, &mut whose, &strays.displaced);
         let whose: HashMap<&Path, Newcomer> =
-            several.iter().map(|find| &*find.common_dir).zip(self.whose(&several, &vanished)).collect();
+            several.iter().map(|find| &*find.common_dir).zip(whose).collect();
         finds.iter().map(|find| whose.get(&*find.common_dir).cloned().unwrap_or(Newcomer::New)).collect()
     }
 
     /// What finds are, of which no two are one repository.
     fn whose(&self, finds: &[&Location], vanished: &[Vanished]) -> Vec<Newcomer> {
+        let mut by_mark: HashMap<&str, Vec<&Vanished>> = HashMap::new();
+        for gone in vanished {
+            if let Some(mark) = &gone.identity.mark {
+                by_mark.entry(mark).or_default().push(gone);
+            }
+        }
         let marked = |find: &&Location| {
-            let mark = mark(&find.common_dir);
-            let has_it = |gone: &&Vanished| mark.is_some() && gone.identity.mark == mark;
-            vanished.iter().filter(has_it).collect::<Vec<_>>()
+            mark(&find.common_dir).and_then(|mark| by_mark.get(&*mark).cloned()).unwrap_or_default()
         };
         let proven: Vec<Vec<&Vanished>> = finds.iter().map(marked).collect();
-        let is_taken =
-            |gone: &&Vanished| proven.iter().flatten().any(|taken| taken.repo.name == gone.repo.name);
-        let left: Vec<&Vanished> = vanished.iter().filter(|gone| !is_taken(gone)).collect();
+        let taken: HashSet<&str> = proven.iter().flatten().map(|taken| taken.repo.name.as_str()).collect();
+        let mut left = Remotes::new();
+        for gone in vanished.iter().filter(|gone| !taken.contains(gone.repo.name.as_str())) {
+            // What has no commit is like any other that has none.
+            if !gone.identity.roots.is_empty() {
+                left.entry(gone.identity.remote.as_deref()).or_default().push(gone);
+            }
+        }
         let may_be: Vec<Vec<&Vanished>> = finds
             .iter()
             .zip(&proven)
             .map(|(find, proven)| if proven.is_empty() { self.kin(find, &left) } else { proven.clone() })
             .collect();
-        let claims = |gone: &Vanished| {
-            may_be.iter().flatten().filter(|claimed| claimed.repo.name == gone.repo.name).count()
-        };
+        let mut claims: HashMap<&str, usize> = HashMap::new();
+        for claimed in may_be.iter().flatten() {
+            *claims.entry(&claimed.repo.name).or_default() += 1;
+        }
         let judge = |(may_be, proven): (&Vec<&Vanished>, &Vec<&Vanished>)| match may_be.as_slice() {
             [] => Newcomer::New,
-            [only] if claims(only) == 1 => {
-                Newcomer::Moved { repo: Box::new(only.repo.clone()), proven: !proven.is_empty() }
+            [only] if claims[only.repo.name.as_str()] == 1 => {
+                let proven = !proven.is_empty();
+                Newcomer::Moved { repo: Box::new(only.repo.clone()), proven, in_place_of: None }
             }
             several => Newcomer::Ambiguous(several.iter().map(|gone| gone.repo.clone()).collect()),
         };
@@ -135,20 +235,18 @@ impl Governor {
     }
 
     /// Those with the root commits and the remote of a find.
-    fn kin<'a>(&self, find: &Location, vanished: &[&'a Vanished]) -> Vec<&'a Vanished> {
-        let mut descent: Option<Option<Descent>> = None;
-        let mut is_kin = |gone: &Vanished| {
-            if gone.identity.roots.is_empty() || !git::may_have_remote(find, gone.identity.remote.as_deref())
-            {
-                return false;
-            }
-            // The history is read once, and only where all else agrees.
-            let of_find = descent.get_or_insert_with(|| self.descent(find).ok());
-            of_find.as_ref().is_some_and(|(remote, roots)| {
-                *remote == gone.identity.remote && *roots == gone.identity.roots
-            })
-        };
-        vanished.iter().copied().filter(|gone| is_kin(gone)).collect()
+    fn kin<'a>(&self, find: &Location, vanished: &Remotes<'a>) -> Vec<&'a Vanished> {
+        if vanished.is_empty() {
+            return Vec::new();
+        }
+        let hint = RemoteHint::of(find);
+        // The history is read only where the configuration does not speak against it.
+        if !vanished.keys().any(|remote| hint.may_be(*remote)) {
+            return Vec::new();
+        }
+        let Ok((remote, roots)) = self.descent(find) else { return Vec::new() };
+        let of_remote = vanished.get(&remote.as_deref()).map(Vec::as_slice).unwrap_or_default();
+        of_remote.iter().copied().filter(|gone| gone.identity.roots == roots).collect()
     }
 
     fn descent(&self, location: &Location) -> Result<Descent, Error> {
@@ -168,10 +266,11 @@ impl Governor {
         writer: &dyn Writer,
     ) -> Result<Option<(Repo, PathBuf)>, Error> {
         let name = options.name.as_deref();
-        let repo = match self.newcomers(&[location]).remove(0) {
+        let repo = match self.newcomers(&self.strays(), &[location]).remove(0) {
             Newcomer::New => return Ok(None),
-            Newcomer::Moved { repo, proven } => match name {
-                Some(name) if !proven && name != repo.name => return Ok(None),
+            Newcomer::Moved { repo, proven, in_place_of } => match (name, in_place_of) {
+                (Some(name), _) if !proven && name != repo.name => return Ok(None),
+                (_, Some(other)) => return Err(held(&location.main_path(), &repo, &other)),
                 _ => *repo,
             },
             Newcomer::Ambiguous(may_be) => {
@@ -208,6 +307,45 @@ impl Governor {
         }
         Ok(moved)
     }
+}
+
+/// Notes which finds are at paths that other entries hold still: those of entries
+/// that move away with them do not count, unless these can't.
+fn note_held_places(finds: &[&Location], whose: &mut [Newcomer], displaced: &[Repo]) {
+    loop {
+        let leaves = |newcomer: &Newcomer| match newcomer {
+            Newcomer::Moved { repo, in_place_of: None, .. } => Some(repo.name.clone()),
+            _ => None,
+        };
+        let leaving: HashSet<String> = whose.iter().filter_map(leaves).collect();
+        let held = displaced.iter().filter(|other| !leaving.contains(&other.name));
+        let held: HashMap<&Path, &str> =
+            held.map(|other| (other.local_path.as_path(), other.name.as_str())).collect();
+        let mut is_done = true;
+        for (find, newcomer) in finds.iter().zip(whose.iter_mut()) {
+            if let Newcomer::Moved { in_place_of: place @ None, .. } = newcomer
+                && let Some(other) = held.get(find.main_path().as_path())
+            {
+                *place = Some((*other).to_owned());
+                is_done = false;
+            }
+        }
+        if is_done {
+            return;
+        }
+    }
+}
+
+/// Why an entry does not follow its repository to a path that is another's.
+pub(super) fn held(path: &Path, repo: &Repo, other: &str) -> Error {
+    let shown = shown(path);
+    let message = format!(
+        "{shown} is {}, which was at {}; but the registry says that {other} is there, and that one was not \
+         found: search where it is now as well, or say `kpmo repo remove {other}`",
+        repo.name,
+        crate::fs::shown(&repo.local_path)
+    );
+    Error::new(Reason::MoveAmbiguous, message).with("path", shown).with("candidates", other)
 }
 
 /// Why a find is not registered that may be any of these.

@@ -60,6 +60,7 @@ impl Governor {
     /// directory. Changes nothing.
     pub fn recognize(&self, finds: &[(PathBuf, PathBuf)]) -> Recognition {
         let document = self.document();
+        let strays = self.strays();
         let by_path: HashMap<&Path, &Repo> =
             document.repos.iter().map(|repo| (repo.local_path.as_path(), repo)).collect();
         let mut known: Vec<Recognized> = Vec::with_capacity(finds.len());
@@ -69,11 +70,14 @@ impl Governor {
             // Where paths say it, no file need be looked at.
             let mut stated = [Some(path.as_path()), around, Some(common_dir)].into_iter().flatten();
             let mut repo = stated.find_map(|path| by_path.get(path)).map(|repo| Repo::clone(repo));
+            // A path says nothing where another's repository is.
+            repo = repo.filter(|repo| !strays.displaces(repo));
             if repo.is_none()
                 && !document.repos.is_empty()
                 && let Ok(location) = Location::at(path)
             {
                 repo = self.registered(&location).map(|repo| Repo::clone(&repo));
+                repo = repo.filter(|repo| !strays.displaces(repo));
                 // Only what stands alone has entries.
                 if repo.is_none() && !belongs(&location) {
                     unknown.push((at, location));
@@ -81,7 +85,8 @@ impl Governor {
             }
             known.push(repo.map_or(Recognized::New, Recognized::Registered));
         }
-        let newcomers = self.newcomers(&unknown.iter().map(|(_, location)| location).collect::<Vec<_>>());
+        let newcomers =
+            self.newcomers(&strays, &unknown.iter().map(|(_, location)| location).collect::<Vec<_>>());
         for ((at, _), newcomer) in unknown.iter().zip(newcomers) {
             known[*at] = match newcomer {
                 Newcomer::New => Recognized::New,
@@ -92,7 +97,8 @@ impl Governor {
         let is_found = |repo: &Repo| {
             known.iter().any(|known| matches!(known, Recognized::Moved(moved) if moved.name == repo.name))
         };
-        let vanished = self.vanished().into_iter().filter(|repo| !is_found(repo)).collect();
+        let gone = strays.vanished.into_iter().chain(strays.displaced);
+        let vanished = gone.filter(|repo| !is_found(repo)).collect();
         Recognition { finds: known, vanished }
     }
 }

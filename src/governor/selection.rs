@@ -11,7 +11,10 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use super::{Error, Governor, Reason};
 use crate::{
-    fs::shown,
+    fs::{
+        answering::{self, PATIENCE},
+        shown,
+    },
     git::Location,
     ledger::Filter,
     registry::{Document, Repo, RepoStatus, Stage, nearest},
@@ -202,17 +205,23 @@ impl Governor {
             return Ok(*at);
         }
         // Not by the path's text alone: what is not there is in no repository.
-        let real = real(&path);
+        let looked = answering::within(&path, PATIENCE, |path| {
+            let around = fs::canonicalize(path).ok().and_then(|path| Location::discover(&path).ok());
+            (real(path), around, path.exists())
+        });
+        let named = shown(&path);
+        let Ok((real, around, exists)) = looked else {
+            let message = format!("{named} does not answer; the disk or network behind it may be gone");
+            return Err(not_found(text, message));
+        };
         let stated = real.as_deref().and_then(|real| index.by_path.get(real)).copied();
         let found = stated.or_else(|| {
-            let location = Location::discover(&fs::canonicalize(&path).ok()?).ok()?;
-            let repo = self.registered(&location)?;
+            let repo = self.registered(&around?)?;
             // By its name: the registry may be a newer one.
             index.by_name.get(repo.name.as_str()).copied()
         });
         found.ok_or_else(|| {
-            let named = shown(&path);
-            let message = if path.exists() {
+            let message = if exists {
                 format!("{named} is in no registered repository; `kpmo repo add {named}` registers one")
             } else {
                 format!("{named} does not exist, and no registered repository is said to be there")

@@ -3,7 +3,10 @@
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::{
+    Semaphore, SemaphorePermit,
+    mpsc::{self, error::TrySendError},
+};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Code, Response, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -16,7 +19,7 @@ use crate::{
 /// How long a call may take whose caller sets no deadline.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Messages that wait for a slow reader; the flow behind then waits, too.
-const AHEAD: usize = 64;
+pub(super) const AHEAD: usize = 64;
 
 /// A stream of answers.
 pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -115,11 +118,26 @@ pub(super) async fn aside<T: Send + 'static>(
 pub(super) fn streaming<T: Send + 'static>(
     flow: impl FnOnce(&(dyn Fn(T) -> bool + Send + Sync)) -> Result<(), Error> + Send + 'static,
 ) -> Response<Answers<T>> {
+    streaming_but(|_| false, flow)
+}
+
+/// As [`streaming`]; a slow reader misses the answers that `may_be_missed`, and
+/// the flow does not wait to tell these.
+pub(super) fn streaming_but<T: Send + 'static>(
+    may_be_missed: fn(&T) -> bool,
+    flow: impl FnOnce(&(dyn Fn(T) -> bool + Send + Sync)) -> Result<(), Error> + Send + 'static,
+) -> Response<Answers<T>> {
     let (answers, receiver) = mpsc::channel(AHEAD);
     tokio::spawn(async move {
         let told = answers.clone();
-        let ended = aside(move || flow(&|answer| answers.blocking_send(Ok(answer)).is_ok()));
-        if let Err(status) = ended.await {
+        let tell = move |answer: T| {
+            if may_be_missed(&answer) {
+                !matches!(answers.try_send(Ok(answer)), Err(TrySendError::Closed(_)))
+            } else {
+                answers.blocking_send(Ok(answer)).is_ok()
+            }
+        };
+        if let Err(status) = aside(move || flow(&tell)).await {
             // Nobody listening is no reason to fail.
             let _ = told.send(Err(status)).await;
         }

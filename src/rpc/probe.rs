@@ -1,10 +1,8 @@
 use std::sync::Arc;
 
-use tokio::sync::mpsc::{self, error::TrySendError};
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::answer::{Answers, blocking, status, streaming};
+use super::answer::{Answers, blocking, status, streaming, streaming_but};
 use crate::{
     fs::{path_from, shown},
     generated::probe::{
@@ -14,9 +12,6 @@ use crate::{
     },
     governor::{Error, Governor, Reason},
 };
-
-/// Messages that wait for a slow reader; the walk behind then waits, too.
-const AHEAD: usize = 64;
 
 pub(super) struct Service(Arc<Governor>);
 
@@ -32,29 +27,22 @@ impl Probe for Service {
 
     async fn track(&self, request: Request<TrackRequest>) -> Result<Response<Self::TrackStream>, Status> {
         let request = request.into_inner();
-        let roots: Vec<_> = request.roots.iter().map(|root| path_from(root)).collect();
-        for root in &roots {
-            if !root.is_absolute() {
-                return Err(status(Error::bad_request("roots", "must be absolute")));
-            }
-            if !root.is_dir() {
-                let error = Error::new(Reason::PathNotFound, format!("{} is no directory", shown(root)));
-                return Err(status(error.with("path", shown(root))));
-            }
+        if request.roots.iter().any(|root| !path_from(root).is_absolute()) {
+            return Err(status(Error::bad_request("roots", "must be absolute")));
         }
         let governor = Arc::clone(&self.0);
-        let (answers, receiver) = mpsc::channel(AHEAD);
-        tokio::task::spawn_blocking(move || {
-            governor.track(&request, &|answer| match &answer.event {
-                // How far it is nobody need hear twice: a slow reader misses it.
-                Some(Event::Progress(_)) => {
-                    !matches!(answers.try_send(Ok(answer)), Err(TrySendError::Closed(_)))
-                }
-                // Nobody listens: there is no point in walking on.
-                _ => answers.blocking_send(Ok(answer)).is_ok(),
-            });
-        });
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+        // How far it is nobody need hear twice.
+        let may_be_missed = |answer: &TrackResponse| matches!(answer.event, Some(Event::Progress(_)));
+        Ok(streaming_but(may_be_missed, move |sink| {
+            // Not before: on a disk that does not answer a look takes for ever, and
+            // the sockets' threads are few.
+            if let Some(root) = request.roots.iter().map(|root| path_from(root)).find(|root| !root.is_dir()) {
+                let error = Error::new(Reason::PathNotFound, format!("{} is no directory", shown(&root)));
+                return Err(error.with("path", shown(&root)));
+            }
+            governor.track(&request, sink);
+            Ok(())
+        }))
     }
 
     type SnapshotStream = Answers<SnapshotResponse>;
@@ -117,7 +105,7 @@ mod tests {
     use tokio_stream::StreamExt;
 
     use super::*;
-    use crate::{client::Home, fs::bytes_of};
+    use crate::{client::Home, fs::bytes_of, rpc::answer::AHEAD};
 
     /// More finds than wait for a slow reader: the walk can't be over before they
     /// are read, and is not gone on with when nobody does.
@@ -141,6 +129,9 @@ mod tests {
             let roots = vec![bytes_of(&dir.path().join("src"))];
             service.track(Request::new(TrackRequest { roots, ..TrackRequest::default() }))
         };
+        let gone = TrackRequest { roots: vec![b"/nowhere/at/all".to_vec()], ..TrackRequest::default() };
+        let mut refused = service.track(Request::new(gone)).await.unwrap().into_inner();
+        assert_eq!(refused.next().await.unwrap().unwrap_err().code(), tonic::Code::NotFound);
         let mut answers = ask().await.unwrap().into_inner();
         let first = answers.next().await.unwrap().unwrap();
         assert!(matches!(first.event, Some(Event::Found(_))));

@@ -200,6 +200,13 @@ fn a_watch_tells_each_change_until_it_is_ended() {
     world.until("a table is shown", || shown().contains("1 repository: 1 dirty\n"));
     world.at("app").write("a.txt", "one\n");
     world.until("another table is shown", || shown().contains("1 repository, all clean\n"));
+    let registry = world.home().join("config/repos.yml");
+    let good = fs::read_to_string(&registry).unwrap();
+    fs::write(&registry, format!("{good}nonsense: [\n")).unwrap();
+    world.until("what is wrong is told", || {
+        shown().contains("kpmo: warning: ") && shown().contains("repos.yml")
+    });
+    fs::write(&registry, good).unwrap();
     world.stop();
     assert_eq!(watch.end().code(), Some(2));
 }

@@ -107,6 +107,24 @@ fn a_moved_repository_keeps_its_entry_and_goes_on() {
     assert_eq!((world.events("repo-moved").len(), world.events("repo-added").len()), (1, 2));
 }
 
+/// One is renamed, and another to where it was: paths say the wrong thing then.
+#[test]
+fn a_chain_of_renames_leaves_each_its_own_entry() {
+    let world = World::new().repo("app", &FILES).repo("lib", &FILES).up();
+    let ids: Vec<_> = entries(&world).into_iter().map(|(name, id, _)| (name, id)).collect();
+    rename(&world, "lib", "lib-old");
+    rename(&world, "app", "lib");
+    world.kpmo(["scan", "."]).fine().says("0 new, 2 moved");
+    // Perhaps one after the other, as the paths become free.
+    for _ in 0..2 {
+        world.kpmo(["scan", ".", "--register"]).fine().says("lib");
+    }
+    let after = entries(&world);
+    let paths: Vec<&str> = after.iter().map(|(_, _, path)| &**path).collect();
+    assert_eq!(paths, ["lib", "lib-old"]);
+    assert_eq!(after.iter().map(|(name, id, _)| (name.clone(), id.clone())).collect::<Vec<_>>(), ids);
+}
+
 #[test]
 fn repo_add_and_up_know_a_moved_repository_again() {
     let world = World::new().repo("app", &FILES).repo("lib", &FILES);

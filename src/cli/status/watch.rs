@@ -16,7 +16,7 @@ use super::{
         repo::selectors,
         show::{note, print, print_json},
     },
-    as_json, ask, order, rows, text,
+    as_json, ask, order, problems, rows, tell_problem, text,
 };
 use crate::generated::kanban::RepoState;
 
@@ -40,16 +40,22 @@ async fn follow(context: &Context, options: &Status, selectors: Vec<String>) -> 
     // Given back in whatever way this ends.
     let screen = is_screen.then(Screen::take);
     let mut before: Option<Vec<RepoState>> = None;
+    let mut told: Vec<String> = Vec::new();
     loop {
+        let problems = problems(connection.clone()).await?;
         let mut states = ask(connection.clone(), selectors.clone()).await?;
         rows::sort(&mut states, order(context, options.sort));
         match (&screen, &before) {
-            (Some(_), _) => draw(&states),
+            (Some(_), _) => draw(&states, &problems),
             (None, Some(before)) if *before == states => {}
             (None, before) if context.json => print_json(&change(before.as_deref(), &states)),
             (None, _) => print(&format!("{}\n", text(&states, None))),
         }
         before = Some(states);
+        if screen.is_none() {
+            problems.iter().filter(|problem| !told.contains(problem)).for_each(|it| tell_problem(it));
+        }
+        told = problems;
         tokio::select! {
             () = tokio::time::sleep(options.interval) => {}
             _ = resized.recv() => {}
@@ -84,14 +90,15 @@ impl Drop for Screen {
     }
 }
 
-fn draw(states: &[RepoState]) {
+fn draw(states: &[RepoState], problems: &[String]) {
     let (width, height) = super::terminal().unwrap_or((80, 24));
     let text = text(states, Some(width));
     let lines: Vec<&str> = text.lines().collect();
     let mut drawn = String::from("\x1b[H");
     // The summary is the last line, and the most important one.
     let (summary, table) = lines.split_last().unwrap_or((&"", &[]));
-    let room = height.saturating_sub(2).max(1);
+    // What is wrong with the governor takes a line.
+    let room = height.saturating_sub(2 + usize::from(!problems.is_empty())).max(1);
     // What clears the screen is needed without colours, too.
     let is_plain = anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never;
     for line in table.iter().take(room) {
@@ -100,9 +107,20 @@ fn draw(states: &[RepoState]) {
     }
     let hidden = table.len().saturating_sub(room);
     let more = if hidden > 0 { format!("{hidden} more; ") } else { String::new() };
+    if let Some(said) = said_of(problems) {
+        drawn.push_str(&format!("{}\x1b[K\n", super::table::cut(&said, width, false)));
+    }
     let last = format!("{more}{summary}");
     drawn.push_str(&format!("{}\x1b[K\x1b[J", super::table::cut(&last, width, false)));
     put(&drawn);
+}
+
+/// What is wrong with the governor, for one line.
+fn said_of(problems: &[String]) -> Option<String> {
+    let first = problems.first()?.lines().next().unwrap_or_default();
+    let more = problems.len() - 1;
+    let more = if more > 0 { format!(" (and {more} more: `kpmo governor status`)") } else { String::new() };
+    Some(format!("warning{more}: {first}"))
 }
 
 fn put(text: &str) {

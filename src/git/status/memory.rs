@@ -6,7 +6,7 @@ use std::{
 
 use super::{
     super::{Git, GitError, HooksPath, Location, hooks_path, reachable},
-    Answer, WorkState, ask, places, quick,
+    Answer, WorkState, ask, nested, places, quick,
     stamp::{self, PathKey, Stamp},
     tree::{self, Ignored},
     users::{Users, UsersNow, may_move_hooks},
@@ -58,6 +58,14 @@ impl Tree {
         match &location.work_tree {
             None => Self::None,
             Some(top) => tree::walk(top, ignored, &mut ()).map_or(Self::Unknown, Self::Stamped),
+        }
+    }
+
+    /// As [`Tree::of`], for what is to be remembered.
+    fn to_keep(git: &Git, location: &Location, ignored: &Ignored) -> Self {
+        match &location.work_tree {
+            None => Self::None,
+            Some(top) => nested::stamp(git, location, top, ignored).map_or(Self::Unknown, Self::Stamped),
         }
     }
 }
@@ -190,7 +198,7 @@ impl Look<'_> {
         }
         let Answer { state, ignored } = ask(self.git, location)?;
         let ignored = Ignored::new(&ignored);
-        let tree = if is_kept { Tree::of(location, &ignored) } else { Tree::Unknown };
+        let tree = if is_kept { Tree::to_keep(self.git, location, &ignored) } else { Tree::Unknown };
         Ok((state, ignored, tree))
     }
 

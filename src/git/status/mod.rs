@@ -15,6 +15,7 @@
 
 mod index;
 mod memory;
+mod nested;
 mod operation;
 mod places;
 mod quick;

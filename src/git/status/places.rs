@@ -45,8 +45,10 @@ pub(super) fn stamp(location: &Location, base: PathKey) -> Option<Stamp> {
             let entry = entry.ok()?;
             let name = entry.file_name().to_bytes();
             if !matches!(name, b"." | b"..") {
-                let head = others.join(crate::fs::path_from(name)).join("HEAD");
-                files.file(&head, at.join(name).join(b"\0head"))?;
+                let (other, at) = (others.join(crate::fs::path_from(name)), at.join(name));
+                files.file(&other.join("HEAD"), at.join(b"\0head"))?;
+                // With reftable HEAD says nothing: it is in there.
+                files.deep(&other.join("reftable"), at.join(b"\0reftable"), 0)?;
             }
         }
     }

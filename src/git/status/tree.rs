@@ -16,6 +16,12 @@ use crate::{fs::path_from, git::Location};
 /// How deep directories may lie in each other: one descriptor each is open.
 const DEEPEST: usize = 200;
 
+/// Most files that are looked at, if the index does not name about as many: git
+/// need not look at each of a million that it does not know in one directory.
+const MOST: u64 = 50_000;
+/// Least bytes of an index entry with a short path.
+const ENTRY: u64 = 64;
+
 /// Paths that git ignores; what is in these directories is not looked at.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Ignored(Box<[PathKey]>);
@@ -58,9 +64,22 @@ impl Visitor for () {
     }
 }
 
+/// A work tree that was walked.
+pub(super) struct Walked {
+    pub stamp: Stamp,
+    /// Paths of other repositories' work trees in it, from its top. Of these only
+    /// what they have checked out is in the stamp.
+    pub nested: Vec<Vec<u8>>,
+}
+
 /// The stamp of a work tree; `None`: something can't be looked at, or not in a
-/// way that is certain to tell each change.
+/// way that is certain to tell each change, or it is too much.
 pub(super) fn walk(top: &Path, ignored: &Ignored, visitor: &mut impl Visitor) -> Option<Stamp> {
+    walk_telling(top, ignored, visitor).map(|walked| walked.stamp)
+}
+
+/// As [`walk`], with the repositories that were met.
+pub(super) fn walk_telling(top: &Path, ignored: &Ignored, visitor: &mut impl Visitor) -> Option<Walked> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = rustix::fs::open(top, flags, Mode::empty()).ok()?;
     if !is_exact(&dir) {
@@ -69,19 +88,30 @@ pub(super) fn walk(top: &Path, ignored: &Ignored, visitor: &mut impl Visitor) ->
     let facts = Facts::of(&rustix::fs::fstat(&dir).ok()?);
     let mut stamp = Stamp::default();
     stamp.add(PathKey::default(), &facts);
-    let mut walk =
-        Walk { dev: facts.dev, ignored, visitor, stamp, path: top.as_os_str().as_encoded_bytes().to_vec() };
+    let mut walk = Walk {
+        top,
+        dev: facts.dev,
+        ignored,
+        visitor,
+        walked: Walked { stamp, nested: Vec::new() },
+        path: top.as_os_str().as_encoded_bytes().to_vec(),
+        seen: 0,
+        most: MOST,
+    };
     walk.enter(dir, PathKey::default(), 0)?;
-    Some(walk.stamp)
+    Some(walk.walked)
 }
 
 struct Walk<'a, V> {
+    top: &'a Path,
     dev: u64,
     ignored: &'a Ignored,
     visitor: &'a mut V,
-    stamp: Stamp,
+    walked: Walked,
     /// Of the directory that is being read.
     path: Vec<u8>,
+    seen: u64,
+    most: u64,
 }
 
 impl<V: Visitor> Walk<'_, V> {
@@ -103,6 +133,7 @@ impl<V: Visitor> Walk<'_, V> {
             if self.ignored.contains(path) && !bytes.starts_with(b".git") {
                 continue;
             }
+            self.count()?;
             let parent = entries.fd().ok()?;
             let facts = Facts::at(parent, name).ok()?;
             let found = Found { path, dir: parent, name, facts: &facts };
@@ -113,10 +144,21 @@ impl<V: Visitor> Walk<'_, V> {
             if facts.kind() == FileType::Directory {
                 self.descend(&found, depth)?;
             } else {
-                self.stamp.add(path, &facts);
+                self.walked.stamp.add(path, &facts);
             }
         }
         Some(())
+    }
+
+    /// Counts what is looked at; `None`: it is too much.
+    fn count(&mut self) -> Option<()> {
+        self.seen += 1;
+        if self.seen > self.most {
+            // Asked only here: most work trees are far smaller.
+            let index = Location::at(self.top).ok()?.git_dir.join("index");
+            self.most = MOST.max(2 * (Facts::of_path(&index).ok()?.size / ENTRY));
+        }
+        (self.seen <= self.most).then_some(())
     }
 
     fn descend(&mut self, found: &Found<'_>, depth: usize) -> Option<()> {
@@ -128,16 +170,18 @@ impl<V: Visitor> Walk<'_, V> {
         self.path.extend(found.name.to_bytes());
         let done = match Facts::at(dir.as_fd(), c".git") {
             Err(rustix::io::Errno::NOENT) => {
-                self.stamp.add(at, facts);
+                self.walked.stamp.add(at, facts);
                 self.enter(dir, at, depth + 1)
             }
             Err(_) => None,
             // Another repository: git looks at its HEAD and no further.
             Ok(dot_git) => {
-                self.stamp.add(at, &facts.without_times());
-                self.stamp.add(at.join(b".git"), &dot_git.without_times());
+                self.walked.stamp.add(at, &facts.without_times());
+                self.walked.stamp.add(at.join(b".git"), &dot_git.without_times());
+                let top = self.top.as_os_str().len() + 1;
+                self.walked.nested.push(self.path.get(top..)?.to_vec());
                 let nested = Location::at(&path_from(&self.path)).ok()?;
-                places::stamp(&nested, at).map(|nested| self.stamp.merge(nested))
+                places::stamp(&nested, at).map(|nested| self.walked.stamp.merge(nested))
             }
         };
         self.path.truncate(length);

@@ -59,9 +59,15 @@ impl Users {
         tells.then_some(Self { config, attributes, others, home })
     }
 
+    #[cfg(test)]
+    pub fn in_file(config: &Path) -> Self {
+        let home = config.parent().unwrap_or(Path::new("/")).to_owned();
+        Self { config: vec![config.to_owned()], attributes: Vec::new(), others: Vec::new(), home }
+    }
+
     /// `None`: something can't be read, or not in a way that tells each change.
     pub fn now(&self) -> Option<UsersNow> {
-        let mut files = Files::new(&self.home, Path::new("/"));
+        let mut files = Files::new(&self.home, None);
         self.config.iter().try_for_each(|path| files.config(path, 0))?;
         self.others.iter().try_for_each(|path| files.plain(path))?;
         let has_attributes = self.attributes.iter().any(|path| path.symlink_metadata().is_ok());
@@ -82,7 +88,7 @@ impl Users {
         if !says(b"include") && !says(b"excludesfile") && !says(b"attributesfile") {
             return Some(Stamp::default());
         }
-        let mut files = Files::new(&self.home, location.directory());
+        let mut files = Files::new(&self.home, Some(location.directory()));
         for path in [location.common_dir.join("config"), location.git_dir.join("config.worktree")] {
             files.config(&path, 0)?;
         }
@@ -100,8 +106,9 @@ pub(super) fn may_move_hooks(location: &Location) -> bool {
 
 struct Files<'a> {
     home: &'a Path,
-    /// What other relative paths than includes are relative to.
-    base: &'a Path,
+    /// What other relative paths than includes are relative to; `None`: to each
+    /// work tree.
+    base: Option<&'a Path>,
     stamp: Stamp,
     /// Of all configuration, in lower case.
     text: Vec<u8>,
@@ -109,7 +116,7 @@ struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    fn new(home: &'a Path, base: &'a Path) -> Self {
+    fn new(home: &'a Path, base: Option<&'a Path>) -> Self {
         Self { home, base, stamp: Stamp::default(), text: Vec::new(), says_branches: false }
     }
 
@@ -133,7 +140,7 @@ impl<'a> Files<'a> {
                 matches!(&*setting.section, b"branch" | b"remote") && setting.subsection.is_some();
             let Some(value) = setting.value.filter(|value| !value.is_empty()) else { continue };
             if is_include {
-                let path = self.expand(&value, directory)?;
+                let path = self.expand(&value, Some(directory))?;
                 self.config(&path, depth + 1)?;
             } else if is_other {
                 let path = self.expand(&value, self.base)?;
@@ -145,13 +152,15 @@ impl<'a> Files<'a> {
         Some(())
     }
 
-    /// `None`: in a way that git alone understands.
-    fn expand(&self, value: &[u8], base: &Path) -> Option<PathBuf> {
+    /// `None`: in a way that git alone understands, or another file in each work
+    /// tree.
+    fn expand(&self, value: &[u8], base: Option<&Path>) -> Option<PathBuf> {
         match value {
             [b'~', b'/', rest @ ..] => Some(self.home.join(path_from(rest))),
             [b'~', ..] => None,
-            _ if value.starts_with(b"%(") => None,
-            _ => Some(base.join(path_from(value))),
+            _ if value.starts_with(b"%(") || value.starts_with(b":(") => None,
+            [b'/', ..] => Some(path_from(value)),
+            _ => Some(base?.join(path_from(value))),
         }
     }
 

@@ -12,6 +12,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -20,7 +21,10 @@ use super::{
     setting::Setting,
 };
 use crate::{
-    fs::{DryRun, RealWriter},
+    fs::{
+        DryRun, RealWriter,
+        answering::{self, NoAnswer, PATIENCE},
+    },
     git::Location,
     install::{self, HookEntries, HooksPlace, HooksState, Wanted},
     ledger::{EventDraft, EventKind},
@@ -29,6 +33,8 @@ use crate::{
 
 /// nice(1)'s value of what nobody waits for.
 const BACKGROUND: i32 = 10;
+/// After how long a repository is looked at again that did not answer.
+const LATER: Duration = Duration::from_secs(60);
 /// At the top of a work tree: what makes hooks texts; see [`install`].
 const READ_BY_OTHERS: [&str; 3] = ["prek.toml", ".pre-commit-config.yaml", ".pre-commit-config.yml"];
 
@@ -46,6 +52,9 @@ struct State {
     /// In the order in which they were wanted, each once; and whether somebody
     /// has seen that something is wrong.
     wanted: VecDeque<(Repo, bool)>,
+    /// As `wanted`: those that did not answer, and when they are to be asked again.
+    silent: VecDeque<(Repo, bool)>,
+    again: Option<Instant>,
     /// How repositories looked when all was well, or no better could be done; by
     /// their common directory.
     seen: HashMap<PathBuf, Looks>,
@@ -107,11 +116,35 @@ impl Healing {
         }
     }
 
+    /// Has a repository looked at again later that did not answer.
+    fn postpone(&self, repo: Repo, is_wrong: bool) {
+        let mut state = locked(&self.state);
+        state.silent.retain(|(silent, _)| silent.local_path != repo.local_path);
+        state.silent.push_back((repo, is_wrong));
+        state.again.get_or_insert_with(|| Instant::now() + LATER);
+    }
+
     fn next(&self) -> Option<(Repo, bool)> {
-        let idle = |state: &mut State| state.wanted.is_empty() && !state.ending;
-        let waited = self.changed.wait_while(locked(&self.state), idle);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        if state.ending { None } else { state.wanted.pop_front() }
+        let mut state = locked(&self.state);
+        while !state.ending {
+            let now = Instant::now();
+            if state.again.is_some_and(|again| again <= now) {
+                state.again = None;
+                let silent = std::mem::take(&mut state.silent);
+                state.wanted.extend(silent);
+            }
+            if let Some(next) = state.wanted.pop_front() {
+                return Some(next);
+            }
+            state = match state.again {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(again) => {
+                    let waited = self.changed.wait_timeout(state, again - now);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        None
     }
 
     fn has_seen(&self, location: &Location, looks: &Looks) -> bool {
@@ -142,8 +175,12 @@ pub(in super::super) fn start(governor: &Arc<Governor>) {
         worker.calm.wait(calm::LONG_QUIET, || worker.is_stopping());
         while let Some((repo, is_wrong)) = worker.healing.next() {
             worker.calm.wait(calm::QUIET, || worker.is_stopping());
-            if let Err(error) = worker.heal(&repo, is_wrong) {
-                tracing::warn!(repo = repo.name, %error, "hooks could not be looked after");
+            match worker.heal(&repo, is_wrong) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(repo = repo.name, %error, "hooks could not be looked after");
+                }
+                Err(NoAnswer) => worker.healing.postpone(repo, is_wrong),
             }
         }
     });
@@ -168,35 +205,44 @@ impl Governor {
     }
 
     /// Puts the hooks of a repository in place again, if anybody changed them.
-    fn heal(&self, repo: &Repo, is_wrong: bool) -> Result<(), Error> {
-        if !self.settings().hooks.heal || !repo.local_path.exists() {
-            return Ok(());
+    fn heal(&self, repo: &Repo, is_wrong: bool) -> Result<Result<(), Error>, NoAnswer> {
+        if !self.settings().hooks.heal {
+            return Ok(Ok(()));
         }
-        let location = Location::at(&repo.local_path)?;
-        let turn = self.healing.turn(&location);
+        let found =
+            answering::within(&repo.local_path, PATIENCE, |path| path.exists().then(|| Location::at(path)))?;
+        Ok(match found {
+            None => Ok(()),
+            Some(Ok(location)) => self.heal_at(repo, &location, is_wrong),
+            Some(Err(error)) => Err(error.into()),
+        })
+    }
+
+    fn heal_at(&self, repo: &Repo, location: &Location, is_wrong: bool) -> Result<(), Error> {
+        let turn = self.healing.turn(location);
         let _turn = locked(&turn);
         let (program, events) = (self.hook_program(), self.events_for(repo));
         let wanted = Wanted { program: &program, events: &events, mode: None };
-        let setting = Setting { git: &self.git, location: &location };
+        let setting = Setting { git: &self.git, location };
         // Of most repositories their own files say that all is well, and git need
         // not be started for each of a fleet.
-        let looks = Looks::of(&location, events.clone());
+        let looks = Looks::of(location, events.clone());
         if !is_wrong
-            && let Some(place) = plain(&location)
+            && let Some(place) = plain(location)
             && !Self::is_due(&place, &wanted, &setting)?
         {
-            self.healing.see(&location, looks);
+            self.healing.see(location, looks);
             return Ok(());
         }
         // Before it is tried: what can't be healed is not tried at every turn.
-        self.healing.see(&location, looks);
-        let place = self.hooks_place(&location, None)?;
+        self.healing.see(location, looks);
+        let place = self.hooks_place(location, None)?;
         if !install::is_installed(&place, &program)? || !Self::is_due(&place, &wanted, &setting)? {
             return Ok(());
         }
         let before = install::check(&place, &wanted)?.state;
         let healed = RepoHooks::from(install::install(&place, &wanted, &setting, &RealWriter)?);
-        self.healing.see(&location, Looks::of(&location, events.clone()));
+        self.healing.see(location, Looks::of(location, events.clone()));
         let mut changed = healed.changed().join(",");
         if changed.is_empty() {
             if healed.state == before {

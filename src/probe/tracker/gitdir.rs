@@ -43,7 +43,8 @@ pub(super) fn work_tree(path: &Path, enclosing: Option<&Path>) -> Result<Option<
     let cannot = |error: io::Error| format!("cannot read {}: {error}", shown(&dot_git));
     let own = fs::symlink_metadata(&dot_git).map_err(cannot)?;
     if own.is_dir() {
-        return Ok(ordinary(path, dot_git, enclosing));
+        let found = ordinary(path, dot_git.clone(), enclosing);
+        return if found.is_none() && has_lost_head(&dot_git) { Err(lost_head(&dot_git)) } else { Ok(found) };
     }
     // git follows a link here. One that leads nowhere is no repository.
     let Ok(meant) = fs::metadata(&dot_git) else { return Ok(None) };
@@ -58,7 +59,7 @@ pub(super) fn work_tree(path: &Path, enclosing: Option<&Path>) -> Result<Option<
     let git_dir = fs::canonicalize(&git_dir).map_err(|_| gone())?;
     let common_dir = common_dir(&git_dir);
     if !is_git_dir(&git_dir, &common_dir) {
-        return Err(gone());
+        return Err(if has_lost_head(&git_dir) { lost_head(&git_dir) } else { gone() });
     }
     let (kind, parent) = if common_dir != git_dir {
         (RepoKind::Linked, Some(work_tree_of(&common_dir).unwrap_or_else(|| common_dir.clone())))
@@ -124,6 +125,21 @@ fn is_git_dir(git_dir: &Path, common_dir: &Path) -> bool {
         text.starts_with(b"ref:") || (matches!(text.len(), 40 | 64) && text.iter().all(u8::is_ascii_hexdigit))
     }) || fs::symlink_metadata(&head).is_ok_and(|head| head.is_symlink());
     has_head && common_dir.join("objects").is_dir() && common_dir.join("refs").is_dir()
+}
+
+/// Whether a git directory is one but for the content of its HEAD, which a power
+/// failure takes away: the file is empty then, or holds zeros.
+fn has_lost_head(git_dir: &Path) -> bool {
+    let common_dir = common_dir(git_dir);
+    let is_blank = |text: Vec<u8>| text.iter().all(|byte| *byte == 0 || byte.is_ascii_whitespace());
+    read(&git_dir.join("HEAD")).is_ok_and(is_blank)
+        && common_dir.join("objects").is_dir()
+        && common_dir.join("refs").is_dir()
+}
+
+fn lost_head(git_dir: &Path) -> String {
+    let head = shown(&git_dir.join("HEAD"));
+    format!("a repository whose HEAD is empty, as after a power failure; git needs a branch there: {head}")
 }
 
 /// Where a git directory keeps objects and refs: itself, unless it is that of a

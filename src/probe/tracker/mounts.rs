@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::fs::path_from;
+use crate::fs::{path_from, unescaped};
 
 /// Mount points, each with its device as the kernel has it ("8:1").
 pub(super) struct Mounts {
@@ -57,29 +57,6 @@ impl Mounts {
     pub(super) fn of(&self, path: &Path) -> &str {
         path.ancestors().find_map(|above| self.at(above, above.file_name()?)).unwrap_or(&self.root)
     }
-}
-
-/// Blanks and the like are written as three octal digits.
-fn unescaped(field: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((first, after)) = rest.split_first() {
-        let octal = after
-            .get(..3)
-            .filter(|_| *first == b'\\')
-            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
-        match octal {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[3..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    bytes
 }
 
 #[cfg(test)]

@@ -500,6 +500,20 @@ fn a_walk_that_finds_nothing_ends_when_told() {
     assert_eq!(summary.directories, PROGRESS);
 }
 
+/// As a power failure leaves it.
+#[test]
+fn a_repository_that_has_lost_its_head_is_a_warning() {
+    let place = Place::new();
+    place.repo("whole");
+    for (name, head) in [("empty", ""), ("zeros", "\0\0\0\0"), ("other", "no HEAD of git's\n")] {
+        place.repo(name);
+        fs::write(place.at(name).join(".git/HEAD"), head).unwrap();
+    }
+    let (found, warnings, _) = place.track_with(&[""], &TrackOptions::default());
+    assert_eq!(place.listed(&found), ["worktree whole"]);
+    assert_eq!(warnings, [place.at("empty"), place.at("zeros")]);
+}
+
 /// Directories come and go while they are walked.
 #[test]
 fn what_goes_away_meanwhile_is_no_failure() {

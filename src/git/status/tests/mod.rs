@@ -103,6 +103,12 @@ impl World {
         panic!("it is never remembered: {:?}", self.seen());
     }
 
+    /// Waits until what is there now is no longer too young to be remembered.
+    fn until_settled() {
+        // As long as it takes what is made now.
+        Self::committed().until_remembered();
+    }
+
     /// What is told must be what git says.
     #[track_caller]
     fn check(&self, when: &str) {
@@ -159,7 +165,8 @@ fn by_git(dir: &Path) -> Vec<String> {
         format!("upstream {}", header("branch.upstream").unwrap_or_default()),
         format!(
             "dirty {} staged {} unstaged {}",
-            count(&|line| !line.starts_with('#')),
+            // git may warn of what it would convert.
+            count(&|line| ["1 ", "2 ", "u ", "? "].iter().any(|kind| line.starts_with(kind))),
             count(&|line| code(line, 2)),
             count(&|line| code(line, 3)),
         ),

@@ -34,7 +34,7 @@ fn edit(world: &World, random: &mut Random, step: usize) -> String {
     let file = FILES[random.below(FILES.len())];
     let path = world.path(file);
     let git = |args: &[&str]| drop(try_git(&world.top(), args));
-    let kind = random.below(34);
+    let kind = random.below(35);
     match kind {
         0..=3 => {
             // The size stays the same, and the time may.
@@ -90,9 +90,11 @@ fn edit(world: &World, random: &mut Random, step: usize) -> String {
         )),
         31 => drop(Command::new("touch").args(["-d", "2020-02-02"]).arg(&path).status()),
         32 => {
-            git(&["init", "-q", "lib/nested"]);
-            git(&["-C", "lib/nested", "commit", "-q", "--allow-empty", "-m", "x"]);
+            let inner = ["lib/nested", "lib", "lib/y"][random.below(3)];
+            git(&["init", "-q", inner]);
+            git(&["-C", inner, "commit", "-q", "--allow-empty", "-m", "x"]);
         }
+        33 => drop(fs::remove_dir_all(world.path(["lib/.git", "lib/y/.git"][random.below(2)]))),
         // As other tools do, which refreshes the index.
         _ => git(&["update-index", "-q", "--really-refresh"]),
     }
@@ -112,7 +114,9 @@ fn whatever_is_done_what_is_told_is_what_git_says() {
         world.git(&["branch", "-q", "--set-upstream-to=origin/main"]);
         for step in 0..90 {
             if random.below(12) == 0 {
-                world.until_remembered();
+                // Not every state is remembered.
+                World::until_settled();
+                world.seen();
             }
             let what = edit(&world, &mut random, step);
             let when = format!("KPMO_SEED={seed}, round {round}, {what}");

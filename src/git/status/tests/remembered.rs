@@ -103,6 +103,86 @@ fn other_repositories_inside_count_by_their_head() {
     world.check("no repository any more");
 }
 
+/// A directory whose files are tracked becomes a repository of its own.
+#[test]
+fn what_the_index_has_in_another_repository_counts() {
+    for inside in ["lib", "lib/deep"] {
+        let world = World::committed();
+        world.write("lib/x", "one\n").write("lib/deep/y", "one\n").write("[l]ib/z", "");
+        world.git(&["add", "lib"]);
+        world.git(&["commit", "-q", "-m", "lib"]);
+        world.git(&["init", "-q", inside]);
+        world.git(&["-C", inside, "commit", "-q", "--allow-empty", "-m", "x"]);
+        for text in ["two\n", "three\n", "one\n"] {
+            World::until_settled();
+            world.seen();
+            world.write("lib/deep/y", text).check(inside);
+        }
+        fs::remove_dir_all(world.path(inside).join(".git")).unwrap();
+        world.until_remembered();
+        world.check("no repository any more");
+    }
+}
+
+/// git need not look at what it does not know: asking it costs less.
+#[test]
+fn too_many_files_are_not_looked_at_one_by_one() {
+    let world = World::committed();
+    let walk = || tree::walk(&world.top(), &tree::Ignored::default(), &mut ());
+    fs::create_dir(world.path("data")).unwrap();
+    for number in 0..=50_000 {
+        fs::File::create(world.path("data").join(number.to_string())).unwrap();
+    }
+    assert!(walk().is_none());
+    world.check("many");
+    // Where the index is that large, git looks at each, too.
+    let index = fs::File::options().write(true).open(world.path(".git/index")).unwrap();
+    index.set_len(4 << 20).unwrap();
+    assert!(walk().is_some());
+}
+
+/// With reftable, too, where every HEAD's file says the same.
+#[test]
+fn heads_of_other_work_trees_count() {
+    for format in ["files", "reftable"] {
+        let world = World::new();
+        fs::remove_dir_all(world.path(".git")).unwrap();
+        if !try_git(&world.top(), &["init", "-q", &format!("--ref-format={format}")]).1 {
+            eprintln!("LEFT OUT: {format}; this git is too old");
+            continue;
+        }
+        world.write("a", "1\n").git(&["add", "."]);
+        world.git(&["commit", "-q", "-m", "one"]);
+        world.git(&["worktree", "add", "-q", "--detach", "../linked"]);
+        world.git(&["-C", "../linked", "commit", "-q", "--allow-empty", "-m", "two"]);
+        let commits = [world.git(&["-C", "../linked", "rev-parse", "HEAD"]).trim().to_owned()];
+        let reachable = || world.memory.look(&world.git).at(&world.location(), &commits).unwrap().reachable;
+        assert_eq!(reachable(), 1, "{format}");
+        while !world.memory.has(&world.location()) {
+            reachable();
+        }
+        world.git(&["-C", "../linked", "checkout", "-q", "--detach", "main"]);
+        assert_eq!(reachable(), 0, "{format}");
+    }
+}
+
+/// What is relative in the user's configuration is so to each work tree.
+#[test]
+fn a_users_relative_excludes_file_is_another_in_each_work_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("config");
+    let now = |text: &str| {
+        fs::write(&config, text).unwrap();
+        users::Users::in_file(&config).now().is_some()
+    };
+    assert!(now("[core]\n excludesFile = /etc/ignore\n attributesFile = ~/attributes\n"));
+    assert!(!now("[core]\n excludesFile = ignore\n"));
+    assert!(!now("[core]\n attributesFile = ./attributes\n"));
+    assert!(!now("[core]\n excludesFile = :(optional)/etc/ignore\n"));
+    fs::write(dir.path().join("more"), "").unwrap();
+    assert!(now("[include]\n path = more\n"));
+}
+
 #[test]
 fn commits_are_counted_that_a_ref_leads_to() {
     let world = World::committed();
