@@ -34,6 +34,12 @@ impl Error {
         Self { reason, message: message.into(), metadata: Vec::new(), cause: None }
     }
 
+    /// A place that does not answer.
+    pub(super) fn silent(path: &Path) -> Self {
+        let path = shown(path);
+        Self::new(Reason::Io, format!("{path}: its file system does not answer; is it a mount that is gone?"))
+    }
+
     /// A malformed or missing field of a request.
     pub fn bad_request(field: &'static str, message: impl fmt::Display) -> Self {
         Self::new(Reason::BadRequest, format!("{field}: {message}")).with("field", field)

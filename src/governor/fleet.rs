@@ -6,6 +6,7 @@ use std::{
 
 use super::{Error, Governor};
 use crate::{
+    fs::answering::{self, NoAnswer},
     git::{Location, Look, WorkState},
     install::HooksState,
     registry::Repo,
@@ -84,7 +85,9 @@ impl Governor {
     }
 
     fn state_of(&self, repo: &Repo, look: &Look<'_>) -> Result<Now, Error> {
-        let location = Location::at(&repo.local_path)?;
+        // One on a dead mount keeps no row of the others waiting.
+        let location = answering::within(&repo.local_path, answering::PATIENCE, Location::at);
+        let location = location.map_err(|NoAnswer| Error::silent(&repo.local_path))??;
         let unvalidated = self.unvalidated(repo, &location)?;
         let seen = look.at(&location, &unvalidated)?;
         let hooks = self.hooks_state(repo, &location, seen.hooks_path)?;
