@@ -106,6 +106,10 @@ impl From<RegistryError> for Error {
                     None => told,
                 }
             }
+            RegistryError::Emptied { path, .. } => Self::new(Reason::RegistryInvalid, message)
+                .with("path", crate::fs::shown(&path))
+                .with("line", "1")
+                .with("column", "1"),
             RegistryError::Stale { current } => {
                 Self::new(Reason::StaleVersion, message).with("current", current)
             }

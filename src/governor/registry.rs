@@ -15,6 +15,7 @@ use super::{
     onboard::{HEADS, HEADS_MAX},
 };
 use crate::{
+    client::Home,
     fs::{Change, DryRun, RealWriter, shown},
     git::{self, Location},
     ledger::{EventDraft, EventKind},
@@ -181,7 +182,7 @@ impl Governor {
 
     /// Checks this home's `repos.yml` as it is now.
     pub fn check_registry(&self) -> Result<CheckReport, Error> {
-        check_registry(self.registry.path(), self.registry.user_home())
+        check_registry(self.registry.path(), self.registry.user_home(), Some(last_good(&self.home)))
     }
 
     /// The registry in canonical form: every key of every entry. Where the file
@@ -198,16 +199,26 @@ impl Governor {
     }
 }
 
+/// Where a home keeps the last good state of its registry.
+pub fn last_good(home: &Home) -> PathBuf {
+    home.state.join("repos.last-good.yml")
+}
+
 /// Checks a file that is to be a registry; needs no governor. `home` is what
-/// `~` stands for.
+/// `~` stands for; `memory` has the last good state, if it is a home's own file.
 ///
 /// # Errors
 /// Only that the file could not be read.
-pub fn check_registry(path: &Path, home: &Path) -> Result<CheckReport, Error> {
+pub fn check_registry(path: &Path, home: &Path, memory: Option<PathBuf>) -> Result<CheckReport, Error> {
     let registry = Registry::open(path.to_owned(), PathBuf::new(), home.to_owned());
+    let registry = match memory {
+        Some(memory) => registry.recalling(memory),
+        None => registry,
+    };
     let (document, mut errors) = match registry.check() {
         Ok(document) => (Some(document), Vec::new()),
         Err(RegistryError::Invalid { problems, .. }) => (None, problems),
+        Err(RegistryError::Emptied { kept, .. }) => (None, vec![Problem::emptied(kept)]),
         Err(error) => return Err(error.into()),
     };
     let mut warnings = Vec::new();

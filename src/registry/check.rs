@@ -36,6 +36,17 @@ pub(super) struct Read<'a> {
     pub root: Option<Node>,
 }
 
+impl Read<'_> {
+    /// Whether the text says nothing: it is empty, or only comments.
+    pub fn is_blank(&self) -> bool {
+        match self.root.as_ref().map(|root| &root.kind) {
+            None => true,
+            Some(Kind::Scalar { value, plain: true, .. }) => resolve(value) == Type::Null,
+            Some(_) => false,
+        }
+    }
+}
+
 /// The name of a state of the file.
 pub(super) fn version(bytes: &[u8]) -> String {
     hex::encode(&Sha256::digest(bytes)[..16])

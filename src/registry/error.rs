@@ -17,6 +17,14 @@ pub enum RegistryError {
         /// Everything that is wrong, in the order of the file; never empty.
         problems: Vec<Problem>,
     },
+    /// The file has no document any more, or is gone, though there were entries.
+    #[error("{}: {}", shown(path), lost(*kept))]
+    Emptied {
+        /// The file.
+        path: PathBuf,
+        /// How many entries the last good state has.
+        kept: usize,
+    },
     /// The file changed since the version that the edit was based on.
     #[error("the registry changed meanwhile (it is at version {current} now): look again, then repeat")]
     Stale {
@@ -83,6 +91,11 @@ pub enum RegistryError {
 fn listed(path: &std::path::Path, problems: &[Problem]) -> String {
     let file = shown(path);
     problems.iter().map(|problem| format!("{file}:{problem}")).collect::<Vec<_>>().join("\n")
+}
+
+fn lost(kept: usize) -> String {
+    let Problem { message, fix, .. } = Problem::emptied(kept);
+    format!("{message}; {fix}")
 }
 
 fn meant(nearest: Option<&str>) -> String {

@@ -3,7 +3,8 @@
 //! People write this file and kpmo edits it, so three promises hold here.
 //! A broken hand edit takes nothing down: [`Registry::view`] goes on serving
 //! the last good [`Document`] and says what is wrong, with line and column of
-//! everything that is. kpmo's own edits ([`Registry::edit`]) change the bytes
+//! everything that is; a file that has lost all its text is a broken one, too.
+//! kpmo's own edits ([`Registry::edit`]) change the bytes
 //! of what they are about and no other. And no edit is written before two
 //! independent parsers have read the result and found exactly the change that
 //! was wanted.
@@ -21,6 +22,7 @@ mod check;
 mod edit;
 mod error;
 mod export;
+mod file;
 mod model;
 mod opinion;
 mod predecessor;

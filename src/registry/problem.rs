@@ -112,6 +112,21 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// That a file has lost its text, while the last good state has `kept` entries.
+    pub fn emptied(kept: usize) -> Self {
+        let kept = if kept == 1 { "1 repository".to_owned() } else { format!("{kept} repositories") };
+        Self {
+            rule: FileRule::Syntax,
+            repo: None,
+            line: 1,
+            column: 1,
+            message: format!("the file is empty (or gone); the last good state with {kept} stays in force"),
+            fix: "write `version: 1` and `repos: []` if you mean none".to_owned(),
+            snippet: String::new(),
+            caret: 0,
+        }
+    }
+
     /// What is wrong and what would be right, in one sentence.
     pub fn sentence(&self) -> String {
         if self.fix.is_empty() { self.message.clone() } else { format!("{}: {}", self.message, self.fix) }

@@ -1,24 +1,23 @@
 use std::{
-    fs::{self, File, Metadata},
-    io::{ErrorKind, Read as _},
+    fs,
+    io::ErrorKind,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use super::{
     Document, Edit, Problem, RegistryError, Repo,
-    check::{self, MAX_BYTES},
-    edit, opinion, splice,
+    check::{self, Read},
+    edit,
+    file::{Stamp, load, stamp},
+    opinion, splice,
 };
 use crate::fs::{FileLock, IoContext, PathError, RealWriter, Writer};
 
 /// How long an edit waits for another's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a file must have been at rest before its times are trusted to
-/// tell: two seconds is the coarsest clock of a file system (FAT).
-const SETTLED: Duration = Duration::from_secs(2);
 /// The mode of a new file: paths and remotes are nobody else's business.
 const MODE: u32 = 0o600;
 
@@ -32,8 +31,16 @@ pub struct Registry {
     lock_path: PathBuf,
     home: PathBuf,
     /// Where the last good state is kept for the next process.
-    memory: Option<PathBuf>,
+    memory: Option<Memory>,
     state: Mutex<State>,
+}
+
+/// A file with the last good state.
+#[derive(Debug)]
+struct Memory {
+    path: PathBuf,
+    /// Whether it is written, too.
+    is_kept: bool,
 }
 
 /// The registry at one moment.
@@ -65,45 +72,6 @@ struct Seen {
     version: String,
 }
 
-/// What a file's metadata says about its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(meta: &Metadata) -> Self {
-        Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-            size: meta.size(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        }
-    }
-
-    fn is_settled(&self) -> bool {
-        let age = |(seconds, _): (i64, i64)| {
-            let then = UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
-            // A time in the future says nothing.
-            SystemTime::now().duration_since(then).unwrap_or_default()
-        };
-        age(self.modified) > SETTLED && age(self.changed) > SETTLED
-    }
-}
-
-/// A file as it was read.
-#[derive(Default)]
-struct Content {
-    bytes: Vec<u8>,
-    /// `None` if there is no file.
-    meta: Option<Metadata>,
-}
-
 impl Registry {
     /// The registry in the file `path`; `lock_path` is locked while it is
     /// edited, `home` is what `~` stands for. Nothing is read yet.
@@ -118,7 +86,13 @@ impl Registry {
     /// over a broken edit goes on where the last one was.
     #[must_use]
     pub fn remembering(self, memory: PathBuf) -> Self {
-        Self { memory: Some(memory), ..self }
+        Self { memory: Some(Memory { path: memory, is_kept: true }), ..self }
+    }
+
+    /// As [`Registry::remembering`], for one that only looks: nothing is written.
+    #[must_use]
+    pub fn recalling(self, memory: PathBuf) -> Self {
+        Self { memory: Some(Memory { path: memory, is_kept: false }), ..self }
     }
 
     /// The file that the registry is in.
@@ -148,11 +122,13 @@ impl Registry {
     /// (the problem there says nothing yet). Nothing is remembered.
     ///
     /// # Errors
-    /// [`RegistryError::Invalid`], and [`RegistryError::Io`].
+    /// [`RegistryError::Invalid`], [`RegistryError::Emptied`], and
+    /// [`RegistryError::Io`].
     pub fn check(&self) -> Result<(Document, Vec<(Repo, Problem)>), RegistryError> {
         let content = load(&self.path)?;
         let read = check::read(&content.bytes, &self.home)
             .map_err(|problems| RegistryError::Invalid { path: self.path.clone(), problems })?;
+        self.no_loss(&mut self.state(), &read)?;
         let places = check::places(&read);
         let places = read.document.repos.iter().cloned().zip(places).collect();
         Ok((read.document, places))
@@ -164,7 +140,8 @@ impl Registry {
     /// what would be is returned all the same.
     ///
     /// # Errors
-    /// [`RegistryError::Invalid`] if the file is broken as it stands,
+    /// [`RegistryError::Invalid`] or [`RegistryError::Emptied`] if the file is
+    /// broken as it stands,
     /// [`RegistryError::Stale`] if it is not at `base_version`,
     /// [`RegistryError::Busy`] if the lock was not to be had in five seconds,
     /// [`RegistryError::NameTaken`], [`RegistryError::PathTaken`],
@@ -192,6 +169,7 @@ impl Registry {
         let content = load(&target)?;
         let invalid = |problems| RegistryError::Invalid { path: self.path.clone(), problems };
         let old = check::read(&content.bytes, &self.home).map_err(invalid)?;
+        self.no_loss(&mut self.state(), &old)?;
         if let Some(base) = base_version
             && base != old.document.version
         {
@@ -247,15 +225,21 @@ impl Registry {
         let version = check::version(&content.bytes);
         let known = state.seen.as_ref().is_some_and(|seen| seen.version == version);
         if !known {
-            match check::parse(&content.bytes, &self.home) {
-                Ok(document) => {
-                    state.view = View { document: Arc::new(document), problem: None };
+            let read = check::read(&content.bytes, &self.home)
+                .map_err(|problems| RegistryError::Invalid { path: self.path.clone(), problems });
+            let read = read.and_then(|read| self.no_loss(state, &read).map(|()| read));
+            match read {
+                Ok(read) => {
+                    let is_blank = read.is_blank();
+                    state.view = View { document: Arc::new(read.document), problem: None };
                     state.good = true;
-                    self.remember(&content.bytes);
+                    // That nobody has written anything yet is nothing to remember.
+                    if !is_blank {
+                        self.remember(&content.bytes);
+                    }
                 }
-                Err(problems) => {
+                Err(error) => {
                     self.fall_back(state);
-                    let error = RegistryError::Invalid { path: self.path.clone(), problems };
                     state.view.problem = Some(Arc::new(error));
                 }
             }
@@ -271,7 +255,7 @@ impl Registry {
 impl Registry {
     /// Not having it is no reason to fail: it is needed only if the file breaks.
     fn remember(&self, bytes: &[u8]) {
-        let Some(memory) = &self.memory else { return };
+        let Some(Memory { path: memory, is_kept: true }) = &self.memory else { return };
         if fs::read(memory).is_ok_and(|kept| kept == bytes) {
             return;
         }
@@ -280,43 +264,27 @@ impl Registry {
         }
     }
 
+    /// A file without a document is what is left of one that was being saved when
+    /// the disk was full, or that an editor has only just cut short: where there
+    /// were entries, it does not say that there are none now.
+    fn no_loss(&self, state: &mut State, read: &Read<'_>) -> Result<(), RegistryError> {
+        if !read.is_blank() {
+            return Ok(());
+        }
+        self.fall_back(state);
+        match state.view.document.repos.len() {
+            0 => Ok(()),
+            kept => Err(RegistryError::Emptied { path: self.path.clone(), kept }),
+        }
+    }
+
     /// Before anything good was seen, what an earlier process kept is the best.
     fn fall_back(&self, state: &mut State) {
-        let Some(memory) = self.memory.as_deref().filter(|_| !state.good) else { return };
+        let Some(memory) = self.memory.as_ref().filter(|_| !state.good) else { return };
         state.good = true;
-        let kept = load(memory).ok().and_then(|content| check::parse(&content.bytes, &self.home).ok());
+        let kept = load(&memory.path).ok().and_then(|content| check::parse(&content.bytes, &self.home).ok());
         if let Some(document) = kept {
             state.view.document = Arc::new(document);
         }
     }
-}
-
-fn stamp(path: &Path) -> Result<Option<Stamp>, PathError> {
-    match fs::metadata(path) {
-        Ok(meta) => Ok(Some(Stamp::of(&meta))),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).at("read", path),
-    }
-}
-
-/// Reads the file, with the metadata of what was read.
-fn load(path: &Path) -> Result<Content, PathError> {
-    // Looked at before it is opened: opening a FIFO would wait for its writer.
-    match fs::metadata(path) {
-        Ok(meta) if meta.is_file() => {}
-        Ok(_) => return Err(ErrorKind::InvalidInput.into()).at("read as a regular file", path),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Content::default()),
-        Err(error) => return Err(error).at("read", path),
-    }
-    let file = match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Content::default()),
-        file => file.at("open", path)?,
-    };
-    // Taken before the content: a change in between makes the stamp older than
-    // the content, never newer, and so is noticed at the next look.
-    let meta = file.metadata().at("read", path)?;
-    let mut bytes = Vec::new();
-    // Enough for the check to see that it is too much.
-    (&file).take(MAX_BYTES as u64 + 4).read_to_end(&mut bytes).at("read", path)?;
-    Ok(Content { bytes, meta: Some(meta) })
 }

@@ -159,6 +159,28 @@ fn a_broken_registry_takes_nothing_down() {
     world.kpmo(["repo", "add", "new"]).fine();
 }
 
+/// A disk that was full, or an editor that is still saving.
+#[test]
+fn a_registry_that_lost_its_text_is_a_broken_one() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    world.init("new", &[], &[]);
+    let good = world.registry();
+    let file = world.home().join("config/repos.yml");
+    let lost: [&dyn Fn(); 2] = [&|| fs::write(&file, "").unwrap(), &|| fs::remove_file(&file).unwrap()];
+    for lose in lost {
+        lose();
+        let told = "the last good state with 1 repository stays in force";
+        world.kpmo(["governor", "status"]).ended(1).says("config/repos.yml:").says(told);
+        world.kpmo(["registry", "check"]).ended(1).says(told);
+        world.kpmo(["repo", "add", "new"]).ended(1).says(told).says("`repos: []`");
+        world.kpmo(["repo", "list"]).fine().says("app");
+        app.stage("a.txt", secret()).commit().refused().says("refused in app");
+    }
+    fs::write(&file, &good).unwrap();
+    world.kpmo(["governor", "status"]).fine();
+}
+
 #[test]
 fn a_password_in_a_remote_stays_where_it_is() {
     let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("other", &[("a.txt", "one\n")]);

@@ -192,6 +192,10 @@ pub(super) fn configuration(
                     .line(line)
             }));
         }
+        Some(error @ RegistryError::Emptied { path, .. }) => {
+            let fix = "restore the file, for instance from state/repos.last-good.yml";
+            checks.push(Check::error("registry", error.to_string(), fix).at(path));
+        }
         Some(error) => checks.push(Check::error("registry", error.to_string(), "make the file readable")),
     }
     let mut add = |rule, name: &str, error: Option<ConfigError>| match error {

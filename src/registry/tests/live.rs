@@ -72,11 +72,51 @@ fn edits_by_hand_are_seen_at_once_and_broken_ones_leave_the_last_good() {
     assert_eq!(registry.view().document, first.document);
 
     fs::remove_file(place.file()).unwrap();
-    assert_eq!(names(&registry), [""; 0]);
     fs::create_dir(place.file()).unwrap();
     assert!(matches!(*registry.view().problem.unwrap(), RegistryError::Io(_)));
     fs::remove_dir(place.file()).unwrap();
+    fs::write(place.file(), TWO).unwrap();
     assert!(registry.view().problem.is_none());
+}
+
+/// What is left where the disk was full, or while an editor saves in place.
+#[test]
+fn a_file_that_lost_its_text_says_not_that_there_are_no_repositories() {
+    let place = Place::new(TWO);
+    let memory = place.dir.path().join("good.yml");
+    let registry = place.open().remembering(memory.clone());
+    assert_eq!(names(&registry), ["a", "b"]);
+    let lost: [&dyn Fn(); 4] = [
+        &|| fs::write(place.file(), "").unwrap(),
+        &|| fs::remove_file(place.file()).unwrap(),
+        &|| fs::write(place.file(), "# mine\n").unwrap(),
+        &|| fs::write(place.file(), "---\n").unwrap(),
+    ];
+    for lose in lost {
+        lose();
+        // For this governor, for the next one, and for one that only looks.
+        let next = place.open().remembering(memory.clone());
+        for registry in [&registry, &next, &place.open().recalling(memory.clone())] {
+            assert_eq!(names(registry), ["a", "b"]);
+            let told = registry.view().problem.unwrap().to_string();
+            let wanted = format!(
+                "{}: the file is empty (or gone); the last good state with 2 repositories stays in force; \
+                 write `version: 1` and `repos: []` if you mean none",
+                place.file().display()
+            );
+            assert_eq!(told, wanted);
+            let error = registry.edit(&RealWriter, None, &add("x", "/x")).unwrap_err();
+            assert!(matches!(error, RegistryError::Emptied { kept: 2, .. }), "{error}");
+            assert!(matches!(registry.check(), Err(RegistryError::Emptied { .. })));
+        }
+        assert_eq!(fs::read_to_string(&memory).unwrap(), TWO);
+    }
+    fs::write(place.file(), "version: 1\nrepos: []\n").unwrap();
+    assert!(registry.view().problem.is_none() && names(&registry).is_empty());
+    // Where there are none, there is nothing to lose.
+    fs::remove_file(place.file()).unwrap();
+    assert!(registry.view().problem.is_none());
+    registry.edit(&RealWriter, None, &add("x", "/x")).unwrap();
 }
 
 #[test]
