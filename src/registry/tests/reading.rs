@@ -220,6 +220,20 @@ fn alias_bombs_and_deep_nesting_are_refused() {
 }
 
 #[test]
+fn a_large_text_is_not_borrowed_by_many() {
+    let borrowed = |times: usize| {
+        let mut text = format!("version: 1\nx: &x {}\n", "a".repeat(1 << 20));
+        text.push_str(&format!("y: [{}]\n", vec!["*x"; times].join(", ")));
+        wrong(text).join("\n")
+    };
+    assert!(borrowed(30).contains("unknown key `y`"), "{:.200}", borrowed(30));
+    assert_eq!(borrowed(3_000), "3:129 anchors and aliases expand this file to more than 32 MiB");
+    // A copy is made for each of anchors within each other, too.
+    let nested = format!("version: 1\nx: {}{}", "&a [".repeat(10), "a".repeat(7 << 20)) + &"]".repeat(10);
+    assert!(only(nested).message.contains("more than 32 MiB"));
+}
+
+#[test]
 fn secrets_are_not_quoted() {
     let text = "version: 1\nrepos:\n  - {name: a/b, token: hunter2, local_path: /a, remote_url: 'https://me:hunter2@example.org/x'}\n";
     let told = parse(text.as_bytes(), home())
