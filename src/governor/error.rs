@@ -97,9 +97,9 @@ impl From<RegistryError> for Error {
         let message = error.to_string();
         match error {
             RegistryError::Io(error) => error.into(),
-            RegistryError::Invalid { path, problems } => {
+            RegistryError::Invalid { path, problems } | RegistryError::NotTakenOver { path, problems } => {
                 let told = Self::new(Reason::RegistryInvalid, message).with("path", crate::fs::shown(&path));
-                match problems.first() {
+                match problems.listed.first() {
                     Some(first) => {
                         told.with("line", first.line.to_string()).with("column", first.column.to_string())
                     }

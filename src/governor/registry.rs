@@ -20,8 +20,8 @@ use crate::{
     git::{self, Location},
     ledger::{EventDraft, EventKind},
     registry::{
-        Document, Edit, FileRule, Former, Predecessor, Problem, Registry, RegistryError, Repo, View, as_json,
-        as_yaml, parse_predecessor,
+        Document, Edit, FileRule, Former, Predecessor, Problem, Problems, Registry, RegistryError, Repo,
+        View, as_json, as_yaml, parse_predecessor,
     },
 };
 
@@ -101,7 +101,7 @@ impl Governor {
     /// by path, are left as they are. Hooks and snapshots are not its business.
     pub fn import_registry(&self, order: &ImportOrder) -> Result<ImportReport, Error> {
         let Predecessor { entries, mut notes } = parse_predecessor(&order.content, self.registry.user_home())
-            .map_err(|problems| Error::from(RegistryError::Invalid { path: order.file.clone(), problems }))?;
+            .map_err(|problems| RegistryError::NotTakenOver { path: order.file.clone(), problems })?;
         notes.extend(entries.iter().filter_map(unusual));
         notes.sort_by_key(|note| (note.line, note.column));
         let ids: Vec<String> = entries.iter().map(|_| Uuid::now_v7().to_string()).collect();
@@ -215,17 +215,17 @@ pub fn check_registry(path: &Path, home: &Path, memory: Option<PathBuf>) -> Resu
         Some(memory) => registry.recalling(memory),
         None => registry,
     };
-    let (document, mut errors) = match registry.check() {
-        Ok(document) => (Some(document), Vec::new()),
+    let (document, Problems { listed: mut errors, left_out }) = match registry.check() {
+        Ok(document) => (Some(document), Problems::default()),
         Err(RegistryError::Invalid { problems, .. }) => (None, problems),
-        Err(RegistryError::Emptied { kept, .. }) => (None, vec![Problem::emptied(kept)]),
+        Err(RegistryError::Emptied { kept, .. }) => (None, vec![Problem::emptied(kept)].into()),
         Err(error) => return Err(error.into()),
     };
     let mut warnings = Vec::new();
     for (repo, place) in document.iter().flat_map(|(_, places)| places) {
         warnings.extend(unusual(&Former { repo: repo.clone(), path: place.clone() }));
     }
-    let all = errors.len() + warnings.len();
+    let all = errors.len() + left_out + warnings.len();
     errors.truncate(TOLD_MAX);
     warnings.truncate(TOLD_MAX - errors.len());
     Ok(CheckReport {

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::Problem;
+use super::{Problem, Problems};
 use crate::fs::{PathError, shown};
 
 /// Why the registry could not be read or edited.
@@ -10,12 +10,20 @@ pub enum RegistryError {
     #[error(transparent)]
     Io(#[from] PathError),
     /// The file as it stands is not a registry.
-    #[error("{}", listed(path, problems))]
+    #[error("{}", listed(path, problems, "; `kpmo registry check` lists all"))]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// Everything that is wrong, in the order of the file; never empty.
-        problems: Vec<Problem>,
+        /// Everything that is wrong; never empty. The message has the first ten.
+        problems: Problems,
+    },
+    /// A file of the predecessor's can't be taken over.
+    #[error("{}", listed(path, problems, ""))]
+    NotTakenOver {
+        /// The file.
+        path: PathBuf,
+        /// Everything that is wrong; never empty. The message has the first ten.
+        problems: Problems,
     },
     /// The file has no document any more, or is gone, though there were entries.
     #[error("{}: {}", shown(path), lost(*kept))]
@@ -88,9 +96,11 @@ pub enum RegistryError {
     },
 }
 
-fn listed(path: &std::path::Path, problems: &[Problem]) -> String {
-    let file = shown(path);
-    problems.iter().map(|problem| format!("{file}:{problem}")).collect::<Vec<_>>().join("\n")
+fn listed(path: &std::path::Path, problems: &Problems, hint: &str) -> String {
+    match problems.told(path) {
+        (told, 0) => told,
+        (told, more) => format!("{told}\nand {more} more{hint}"),
+    }
 }
 
 fn lost(kept: usize) -> String {

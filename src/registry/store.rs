@@ -198,7 +198,7 @@ impl Registry {
     /// Reads what is about to be written, twice, and compares.
     fn confirmed(&self, bytes: &[u8], text: &str, wanted: &[super::Repo]) -> Result<Document, String> {
         let document = check::parse(bytes, &self.home).map_err(|problems| {
-            let first = problems.first().map(Problem::sentence).unwrap_or_default();
+            let first = problems.listed.first().map(Problem::sentence).unwrap_or_default();
             format!("the result would not be a registry ({first})")
         })?;
         if document.repos != wanted {

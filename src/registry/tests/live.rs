@@ -64,7 +64,7 @@ fn edits_by_hand_are_seen_at_once_and_broken_ones_leave_the_last_good() {
         assert!(told.starts_with(&format!("{}:4:12: the name `a`", place.file().display())), "{told}");
     }
     let error = registry.edit(&RealWriter, None, &add("x", "/x")).unwrap_err();
-    assert!(matches!(error, RegistryError::Invalid { problems, .. } if problems.len() == 1));
+    assert!(matches!(error, RegistryError::Invalid { problems, .. } if problems.listed.len() == 1));
 
     // Back to what was broken before it, and to what was good.
     fs::write(place.file(), TWO).unwrap();
