@@ -75,6 +75,15 @@ pub enum RegistryError {
         /// The lock file.
         lock: PathBuf,
     },
+    /// Each time that the file was about to be written, it had been saved by hand.
+    #[error(
+        "{} was changed each time that it was about to be written: try again when that is over",
+        shown(path)
+    )]
+    Restless {
+        /// The file.
+        path: PathBuf,
+    },
     /// A field's value that the file cannot hold.
     #[error("`{field}` {reason}")]
     Refused {
@@ -94,6 +103,13 @@ pub enum RegistryError {
         /// What stood in the way.
         reason: String,
     },
+}
+
+impl RegistryError {
+    /// Whether the same edit may be done a little later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Io(_) | Self::Busy { .. } | Self::Restless { .. } | Self::Stale { .. })
+    }
 }
 
 fn listed(path: &std::path::Path, problems: &Problems, hint: &str) -> String {

@@ -5,7 +5,8 @@
 //! the last good [`Document`] and says what is wrong, with line and column of
 //! everything that is; a file that has lost all its text is a broken one, too.
 //! kpmo's own edits ([`Registry::edit`]) change the bytes
-//! of what they are about and no other. And no edit is written before two
+//! of what they are about and no other, and what somebody saves by hand while
+//! they are made is kept. And no edit is written before two
 //! independent parsers have read the result and found exactly the change that
 //! was wanted.
 //!
@@ -37,6 +38,7 @@ mod store;
 mod tests;
 mod text;
 mod tree;
+mod writing;
 
 pub use change::{FieldChange, RepoChange};
 pub use check::parse;

@@ -1,25 +1,18 @@
 use std::{
     fs,
-    io::ErrorKind,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use super::{
-    Document, Edit, Problem, RegistryError, Repo,
+    Document, Problem, RegistryError, Repo,
     check::{self, Read},
-    edit,
     file::{Stamp, load, stamp},
-    opinion, splice,
 };
-use crate::fs::{FileLock, IoContext, PathError, RealWriter, Writer};
+use crate::fs::{PathError, RealWriter, Writer};
 
-/// How long an edit waits for another's lock.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// The mode of a new file: paths and remotes are nobody else's business.
-const MODE: u32 = 0o600;
+pub(super) const MODE: u32 = 0o600;
 
 /// The registry of one home: its file, and the last good state of it.
 ///
@@ -27,9 +20,11 @@ const MODE: u32 = 0o600;
 /// file.
 #[derive(Debug)]
 pub struct Registry {
-    path: PathBuf,
-    lock_path: PathBuf,
-    home: PathBuf,
+    pub(super) path: PathBuf,
+    pub(super) lock_path: PathBuf,
+    pub(super) home: PathBuf,
+    /// Who edits in this process: one after the other, in the order of coming.
+    pub(super) turn: Mutex<()>,
     /// Where the last good state is kept for the next process.
     memory: Option<Memory>,
     state: Mutex<State>,
@@ -78,7 +73,7 @@ impl Registry {
     pub fn open(path: PathBuf, lock_path: PathBuf, home: PathBuf) -> Self {
         let document = Arc::new(Document { repos: Vec::new(), version: check::version(b"") });
         let state = State { view: View { document, problem: None }, seen: None, good: false };
-        Self { path, lock_path, home, memory: None, state: Mutex::new(state) }
+        Self { path, lock_path, home, turn: Mutex::default(), memory: None, state: Mutex::new(state) }
     }
 
     /// Keeps each good state in the file `memory`, and begins with the one that
@@ -128,86 +123,10 @@ impl Registry {
         let content = load(&self.path)?;
         let read = check::read(&content.bytes, &self.home)
             .map_err(|problems| RegistryError::Invalid { path: self.path.clone(), problems })?;
-        self.no_loss(&mut self.state(), &read)?;
+        self.no_loss(&read)?;
         let places = check::places(&read);
         let places = read.document.repos.iter().cloned().zip(places).collect();
         Ok((read.document, places))
-    }
-
-    /// Changes the file, and nothing of it but what `edit` is about, keeping
-    /// its mode (0600 for a new one). If the file is a link, what it points to
-    /// is changed. A writer that is not real changes nothing and takes no lock;
-    /// what would be is returned all the same.
-    ///
-    /// # Errors
-    /// [`RegistryError::Invalid`] or [`RegistryError::Emptied`] if the file is
-    /// broken as it stands,
-    /// [`RegistryError::Stale`] if it is not at `base_version`,
-    /// [`RegistryError::Busy`] if the lock was not to be had in five seconds,
-    /// [`RegistryError::NameTaken`], [`RegistryError::PathTaken`],
-    /// [`RegistryError::IdTaken`], [`RegistryError::NotFound`] and
-    /// [`RegistryError::Refused`] if the edit makes no sense,
-    /// [`RegistryError::EditFailed`] if the text cannot be changed so that
-    /// exactly the wanted entries are read from it. Nothing is written then.
-    pub fn edit(
-        &self,
-        writer: &dyn Writer,
-        base_version: Option<&str>,
-        edit: &Edit,
-    ) -> Result<Arc<Document>, RegistryError> {
-        let _lock = if writer.is_real() {
-            let lock = FileLock::acquire_within(&self.lock_path, PATIENCE)?;
-            Some(lock.ok_or_else(|| RegistryError::Busy { lock: self.lock_path.clone() })?)
-        } else {
-            None
-        };
-        // The file that a link points to is replaced, not the link.
-        let target = match fs::canonicalize(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound && !self.path.is_symlink() => self.path.clone(),
-            target => target.at("resolve", &self.path)?,
-        };
-        let content = load(&target)?;
-        let invalid = |problems| RegistryError::Invalid { path: self.path.clone(), problems };
-        let old = check::read(&content.bytes, &self.home).map_err(invalid)?;
-        self.no_loss(&mut self.state(), &old)?;
-        if let Some(base) = base_version
-            && base != old.document.version
-        {
-            return Err(RegistryError::Stale { current: old.document.version });
-        }
-        let wanted = edit::applied(&old.document, edit, &self.home)?;
-        if wanted == old.document.repos {
-            return Ok(Arc::new(old.document));
-        }
-        let failed = |reason| RegistryError::EditFailed { path: self.path.clone(), reason };
-        let text = splice::edited(&old, &wanted, edit, &self.home).map_err(failed)?;
-        let mark = &content.bytes[..content.bytes.len() - old.text.len()];
-        let bytes = [mark, text.as_bytes()].concat();
-        let document = self.confirmed(&bytes, &text, &wanted).map_err(failed)?;
-        let mode = content.meta.as_ref().map_or(MODE, |meta| meta.mode() & 0o7777);
-        writer.write(&target, &bytes, mode)?;
-        Ok(Arc::new(document))
-    }
-
-    /// Whether the file can hold such an entry: [`RegistryError::Refused`] says
-    /// why not. Other entries are not looked at.
-    pub fn accepts(&self, repo: &super::Repo) -> Result<(), RegistryError> {
-        edit::checked(repo, &self.home).map(drop)
-    }
-
-    /// Reads what is about to be written, twice, and compares.
-    fn confirmed(&self, bytes: &[u8], text: &str, wanted: &[super::Repo]) -> Result<Document, String> {
-        let document = check::parse(bytes, &self.home).map_err(|problems| {
-            let first = problems.listed.first().map(Problem::sentence).unwrap_or_default();
-            format!("the result would not be a registry ({first})")
-        })?;
-        if document.repos != wanted {
-            return Err("the result would say something else than was asked for".into());
-        }
-        if opinion::repos(text, &self.home)? != wanted {
-            return Err("a second parser reads other values".into());
-        }
-        Ok(document)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -227,7 +146,7 @@ impl Registry {
         if !known {
             let read = check::read(&content.bytes, &self.home)
                 .map_err(|problems| RegistryError::Invalid { path: self.path.clone(), problems });
-            let read = read.and_then(|read| self.no_loss(state, &read).map(|()| read));
+            let read = read.and_then(|read| self.no_loss_of(state, &read).map(|()| read));
             match read {
                 Ok(read) => {
                     let is_blank = read.is_blank();
@@ -267,7 +186,11 @@ impl Registry {
     /// A file without a document is what is left of one that was being saved when
     /// the disk was full, or that an editor has only just cut short: where there
     /// were entries, it does not say that there are none now.
-    fn no_loss(&self, state: &mut State, read: &Read<'_>) -> Result<(), RegistryError> {
+    pub(super) fn no_loss(&self, read: &Read<'_>) -> Result<(), RegistryError> {
+        self.no_loss_of(&mut self.state(), read)
+    }
+
+    fn no_loss_of(&self, state: &mut State, read: &Read<'_>) -> Result<(), RegistryError> {
         if !read.is_blank() {
             return Ok(());
         }

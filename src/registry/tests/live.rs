@@ -1,6 +1,7 @@
 //! The registry on a real file.
 
 use std::{
+    cell::Cell,
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::PathBuf,
@@ -10,7 +11,7 @@ use std::{
 use super::{Edit, HOME, add, assign, remove};
 use crate::{
     fs::{DryRun, FileLock, RealWriter},
-    registry::{Registry, RegistryError},
+    registry::{Document, Registry, RegistryError},
 };
 
 const TWO: &str =
@@ -216,6 +217,59 @@ fn editors_at_once_lose_nothing() {
     wanted.extend((0..4).flat_map(|worker| [0, 2, 4, 6].map(|at| format!("w{worker}-{at}"))));
     assert_eq!(found, wanted);
     assert!(place.text().starts_with(TWO));
+}
+
+#[test]
+fn what_is_saved_by_hand_during_an_edit_is_kept() {
+    let place = Place::new(TWO);
+    let registry = place.open();
+    let plans = Cell::new(0);
+    let plan = |document: &Document| {
+        plans.set(plans.get() + 1);
+        if plans.get() == 1 {
+            // Same size, same moment.
+            fs::write(place.file(), TWO.replace("# b", "# c")).unwrap();
+        }
+        Ok::<_, RegistryError>((add("x", "/x"), document.version.clone()))
+    };
+    let before = registry.view().document.version.clone();
+    let (after, seen) = registry.edit_with(&RealWriter, None, plan).unwrap();
+    assert_eq!((plans.get(), after.repos.len()), (2, 3));
+    assert_ne!(seen, before);
+    assert!(place.text().starts_with(&TWO.replace("# b", "# c")), "{}", place.text());
+
+    // It begins anew a few times, and then says so.
+    let again = |_: &Document| {
+        plans.set(plans.get() + 1);
+        fs::write(place.file(), format!("{TWO}# {}\n", plans.get())).unwrap();
+        Ok::<_, RegistryError>((add("y", "/y"), ()))
+    };
+    let error = registry.edit_with(&RealWriter, None, again).unwrap_err();
+    assert!(matches!(error, RegistryError::Restless { .. }), "{error}");
+    assert_eq!(place.text(), format!("{TWO}# 7\n"));
+    let left = fs::read_dir(place.dir.path()).unwrap().flatten().map(|entry| entry.file_name());
+    assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with('.')));
+}
+
+#[test]
+fn edits_are_planned_on_what_they_change() {
+    let place = Place::new("version: 1\nrepos: []\n");
+    let registry = place.open();
+    // Each takes the next number for its name, which is free only once.
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                for _ in 0..4 {
+                    let plan = |document: &Document| {
+                        let name = document.repos.len().to_string();
+                        Ok::<_, RegistryError>((add(&format!("n{name}"), &format!("/{name}")), ()))
+                    };
+                    registry.edit_with(&RealWriter, None, plan).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(names(&registry), (0..64).map(|at| format!("n{at}")).collect::<Vec<_>>());
 }
 
 #[test]
