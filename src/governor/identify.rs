@@ -12,7 +12,7 @@ use super::{Governor, locked};
 use crate::{
     fs::RealWriter,
     git::Location,
-    registry::{Document, Edit, Repo},
+    registry::{Document, Edit, Repo, View},
 };
 
 /// Which repository lives where, for one version of the registry.
@@ -127,12 +127,26 @@ impl Found {
     }
 }
 
+/// The same entry in another state of the registry, by its id: its name may be
+/// another's by now.
+pub(super) fn entry_of<'a>(document: &'a Document, repo: &Repo) -> Option<&'a Repo> {
+    document
+        .repos
+        .iter()
+        .find(|now| if repo.id.is_some() { now.id == repo.id } else { now.name == repo.name })
+}
+
 impl Governor {
     /// The registry in force, for what people ask. Entries that they added
     /// without an id get one.
     pub(super) fn document(&self) -> Arc<Document> {
+        self.view().document
+    }
+
+    /// As [`Governor::document`], and why the file says something else.
+    pub(super) fn view(&self) -> View {
         self.assign_ids();
-        self.registry.view().document
+        self.registry.view()
     }
 
     /// Gives ids to the entries that have none, once for each state of the

@@ -2,12 +2,12 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::{Error, Governor, Reason, hooks::RepoHooks};
+use super::{Error, Governor, Reason, hooks::RepoHooks, identify::entry_of};
 use crate::{
     fs::{DryRun, RealWriter, Writer, shown},
     git::{self, Location},
     ledger::{EventDraft, EventKind},
-    registry::{Document, Edit, Repo, without_credentials},
+    registry::{Document, Edit, RegistryError, Repo, without_credentials},
 };
 
 /// The attribute of `repo-added` that holds where branches stood then.
@@ -128,19 +128,27 @@ impl Governor {
     ) -> Result<(Repo, bool, String), Error> {
         let profile = git::profile(&self.git, location)?;
         let local_path = location.main_path();
-        let document = self.document();
-        let repo = Repo {
+        let new = Repo {
             id: Some(Uuid::now_v7().to_string()),
-            name: options.name.clone().unwrap_or_else(|| free_name(&document, &local_path)),
             remote_url: profile.remote_url.map(|url| without_credentials(&url)),
             default_branch: profile.default_branch,
             gitignore_profile: gitignore_profile(&local_path).map(str::to_owned),
             local_path,
             ..Repo::default()
         };
-        let edit = Edit::Add(vec![repo.clone()]);
-        let document = self.registry.edit(writer, options.base_version.as_deref(), &edit)?;
-        Ok((repo, true, document.version.clone()))
+        let plan = |document: &Document| {
+            // Others may have come first: with this repository, or with its name.
+            let known = self.registered(location).and_then(|known| entry_of(document, &known).cloned());
+            if let Some(known) = known {
+                return Ok((Edit::Add(Vec::new()), (known, false)));
+            }
+            let name = options.name.clone().unwrap_or_else(|| free_name(document, &new.local_path));
+            let repo = Repo { name, ..new.clone() };
+            Ok::<_, Error>((Edit::Add(vec![repo.clone()]), (repo, true)))
+        };
+        let base = options.base_version.as_deref();
+        let (document, (repo, created)) = self.registry.edit_with(writer, base, plan)?;
+        Ok((repo, created, document.version.clone()))
     }
 
     /// Takes a repository out of the registry, and its hooks out of it. What
@@ -154,15 +162,19 @@ impl Governor {
     ) -> Result<Removed, Error> {
         let repo = self.select(selector)?;
         let writer = writer(dry_run);
-        let edit = Edit::Remove { name: repo.name.clone() };
+        // By its id: meanwhile another may have come to its name.
+        let plan = |document: &Document| match entry_of(document, &repo) {
+            Some(now) => Ok((Edit::Remove { name: now.name.clone() }, now.clone())),
+            None => Err(RegistryError::NotFound { name: repo.name.clone(), nearest: None }),
+        };
         // What can't be taken out of the registry keeps its hooks.
-        self.registry.edit(&DryRun::default(), base_version, &edit)?;
+        self.registry.edit_with(&DryRun::default(), base_version, plan)?;
         // A repository that is gone has no hooks to take away.
         let hooks = match self.uninstall_unless(keep_hooks, &repo, &*writer) {
             Err(error) if matches!(error.reason, Reason::NotARepository) => None,
             other => other?,
         };
-        let document = self.registry.edit(&*writer, base_version, &edit)?;
+        let (document, repo) = self.registry.edit_with(&*writer, base_version, plan)?;
         if !dry_run {
             let mut draft = EventDraft::new(EventKind::RepoRemoved, "governor");
             draft.repo_id.clone_from(&repo.id);

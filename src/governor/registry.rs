@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     client::Home,
-    fs::{Change, DryRun, RealWriter, shown},
+    fs::{Change, DryRun, RealWriter, Writer, shown},
     git::{self, Location},
     ledger::{EventDraft, EventKind},
     registry::{
@@ -25,8 +25,6 @@ use crate::{
     },
 };
 
-/// How often an import begins anew because somebody else edits meanwhile.
-const TRIES: usize = 5;
 /// Most problems that are told at once.
 const TOLD_MAX: usize = 1_000;
 
@@ -105,47 +103,27 @@ impl Governor {
         notes.extend(entries.iter().filter_map(unusual));
         notes.sort_by_key(|note| (note.line, note.column));
         let ids: Vec<String> = entries.iter().map(|_| Uuid::now_v7().to_string()).collect();
-        for _ in 1..TRIES {
-            match self.try_import(order, &entries, &ids, &notes) {
-                // What the caller has seen is for the caller to look at again.
-                Err(RegistryError::Stale { .. }) if order.base_version.is_none() => {}
-                other => return self.imported(order, other?),
-            }
-        }
-        let last = self.try_import(order, &entries, &ids, &notes)?;
-        self.imported(order, last)
-    }
-
-    fn try_import(
-        &self,
-        order: &ImportOrder,
-        entries: &[Former],
-        ids: &[String],
-        notes: &[Problem],
-    ) -> Result<ImportReport, RegistryError> {
-        let View { document, problem } = self.registry.view();
-        if problem.is_some() {
-            // The edit says the same; this begins with the reason.
-            self.registry.edit(&DryRun::default(), None, &Edit::Add(Vec::new()))?;
-        }
-        let base = order.base_version.as_deref().unwrap_or(&document.version);
-        let known = Known::of(&document);
-        let (mut added, mut skipped) = (Vec::new(), Vec::new());
-        for (former, id) in entries.iter().zip(ids) {
-            match known.holder(&former.repo) {
-                Some(reason) => {
-                    skipped.push(Skipped { repo: former.repo.clone(), line: former.path.line, reason });
+        let dry = DryRun::default();
+        let writer: &dyn Writer = if order.dry_run { &dry } else { &RealWriter };
+        let plan = |document: &Document| {
+            let known = Known::of(document);
+            let (mut added, mut skipped) = (Vec::new(), Vec::new());
+            for (former, id) in entries.iter().zip(&ids) {
+                match known.holder(&former.repo) {
+                    Some(reason) => {
+                        skipped.push(Skipped { repo: former.repo.clone(), line: former.path.line, reason });
+                    }
+                    None => added.push(Repo { id: Some(id.clone()), ..former.repo.clone() }),
                 }
-                None => added.push(Repo { id: Some(id.clone()), ..former.repo.clone() }),
             }
-        }
-        let edit = Edit::Add(added.clone());
-        let (document, diff) = if order.dry_run {
-            preview(&self.registry, Some(base), &edit)?
-        } else {
-            (self.registry.edit(&RealWriter, Some(base), &edit)?, String::new())
+            Ok::<_, RegistryError>((Edit::Add(added.clone()), (added, skipped)))
         };
-        Ok(ImportReport { added, skipped, notes: notes.to_vec(), diff, version: document.version.clone() })
+        let before =
+            if order.dry_run { fs::read(self.registry.path()).unwrap_or_default() } else { Vec::new() };
+        let (document, (added, skipped)) =
+            self.registry.edit_with(writer, order.base_version.as_deref(), plan)?;
+        let diff = diff(self.registry.path(), &before, &dry);
+        self.imported(order, ImportReport { added, skipped, notes, diff, version: document.version.clone() })
     }
 
     /// Records what was added.
@@ -253,24 +231,16 @@ fn unusual(entry: &Former) -> Option<Problem> {
     Some(Problem { rule, message, fix: fix.to_owned(), ..entry.path.clone() })
 }
 
-/// What an edit would make of the file: the registry, and a unified diff.
-pub(super) fn preview(
-    registry: &Registry,
-    base: Option<&str>,
-    edit: &Edit,
-) -> Result<(std::sync::Arc<Document>, String), RegistryError> {
-    let dry = DryRun::default();
-    let before = fs::read(registry.path()).unwrap_or_default();
-    let document = registry.edit(&dry, base, edit)?;
+/// What was made of the file in a dry run, as a unified diff.
+fn diff(path: &Path, before: &[u8], dry: &DryRun) -> String {
     let after = dry.changes().into_iter().find_map(|change| match change {
         Change::Write(_, bytes) => Some(bytes),
         _ => None,
     });
-    let Some(after) = after else { return Ok((document, String::new())) };
-    let (before, after) = (String::from_utf8_lossy(&before), String::from_utf8_lossy(&after));
-    let name = shown(registry.path());
-    let diff = TextDiff::from_lines(&*before, &*after);
-    Ok((document, diff.unified_diff().header(&name, &name).to_string()))
+    let Some(after) = after else { return String::new() };
+    let (before, after) = (String::from_utf8_lossy(before), String::from_utf8_lossy(&after));
+    let name = shown(path);
+    TextDiff::from_lines(&*before, &*after).unified_diff().header(&name, &name).to_string()
 }
 
 /// Names and places that are taken.
