@@ -205,13 +205,18 @@ fn kept_name(repo: &Repo, asked: Option<&str>) -> Option<String> {
     })
 }
 
+/// Most bytes of a directory's name that are taken for a repository's: two of
+/// these and a number with its hyphens are what a name may have, 100 bytes.
+const PART_MAX: usize = 45;
+
 /// The directory's name; where that is taken, with the parent's in front; then
 /// with a number behind.
 pub(super) fn free_name(document: &Document, path: &Path) -> String {
     let part = |path: Option<&Path>| {
         let name = path.and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-        let name: String = name.chars().filter(|c| !c.is_control()).take(48).collect();
-        name.trim().trim_end_matches(".git").to_owned()
+        let name: String = name.chars().filter(|c| !c.is_control()).collect();
+        let name = name.trim().trim_end_matches(".git");
+        name[..name.floor_char_boundary(PART_MAX)].trim_end().to_owned()
     };
     let taken = |name: &str| document.repos.iter().any(|repo| repo.name == name);
     let own = match part(Some(path)) {
@@ -253,6 +258,7 @@ pub(super) fn gitignore_profile(path: &Path) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::Registry;
 
     #[test]
     fn a_taken_name_gets_its_parents_and_then_a_number() {
@@ -264,5 +270,23 @@ mod tests {
         }
         assert_eq!(free_name(&document, Path::new("/srv/tool.git")), "tool");
         assert_eq!(free_name(&document, Path::new("/")), "repository");
+    }
+
+    #[test]
+    fn a_long_name_is_cut_to_what_the_registry_takes() {
+        let registry = Registry::open("/r".into(), "/l".into(), "/home/u".into());
+        for letters in ["ab", "репозиторий ", "仓库", "é", "👩‍👩‍👧"] {
+            let part = letters.repeat(200 / letters.len());
+            let path = PathBuf::from(format!("/{part}/{part}.git"));
+            let mut document = Document { repos: Vec::new(), version: String::new() };
+            for _ in 0..120 {
+                let name = free_name(&document, &path);
+                let repo = Repo { name, local_path: path.clone(), ..Repo::default() };
+                registry.accepts(&repo).unwrap();
+                assert!(document.repos.iter().all(|other| other.name != repo.name), "{}", repo.name);
+                document.repos.push(repo);
+            }
+            assert!(part.starts_with(&document.repos[0].name) && document.repos[0].name.len() > 40);
+        }
     }
 }
