@@ -14,12 +14,12 @@ use uuid::Uuid;
 use super::{
     Error, Governor, Reason, locked,
     moved::{Newcomer, ambiguous},
-    onboard::{HEADS, HEADS_MAX, free_name, gitignore_profile},
+    onboard::{free_name, gitignore_profile},
+    registration::{HEADS_MAX, added},
 };
 use crate::{
     fs::{DryRun, RealWriter, Writer, shown},
     git::{self, Location, Origin},
-    ledger::{EventDraft, EventKind},
     registry::{Document, Edit, RegistryError, Repo, without_credentials},
 };
 
@@ -287,18 +287,17 @@ impl Governor {
         for place in finds.iter().filter_map(|find| find.place.as_ref().ok()) {
             match &place.standing {
                 Standing::New { repo, heads } => {
-                    let mut draft = EventDraft::new(EventKind::RepoAdded, "governor");
-                    draft.repo_id.clone_from(&repo.id);
-                    draft.attributes.insert("name".into(), repo.name.clone());
-                    draft.attributes.insert("path".into(), shown(&repo.local_path));
-                    if !heads.is_empty() {
-                        draft.attributes.insert(HEADS.into(), heads.join(" "));
-                    }
-                    self.ledger.append_later(draft);
+                    self.ledger.append_later(added(repo, heads));
                     noted.push((repo.clone(), place.location.clone()));
                 }
                 Standing::Moved { repo, .. } => noted.push((repo.clone(), place.location.clone())),
-                Standing::Known(_) | Standing::Again => {}
+                // Also of one that was registered without: by hand, or before a crash.
+                Standing::Known(repo) => match self.complete_registration(repo, &place.location) {
+                    Ok(true) => noted.push((repo.clone(), place.location.clone())),
+                    Ok(false) => {}
+                    Err(error) => tracing::info!(repo = repo.name, %error, "not recorded as added yet"),
+                },
+                Standing::Again => {}
             }
         }
         if noted.is_empty() {

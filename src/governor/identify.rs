@@ -178,7 +178,8 @@ impl Governor {
         let assigned = self.registry.edit_with(&RealWriter, None, plan);
         *tried = Ids { version: version.clone(), ..Ids::default() };
         match assigned {
-            Ok(_) => {}
+            // What registering them by hand did not do follows.
+            Ok((_, ids)) => ids.values().for_each(|id| self.want_identity(Some(id), false)),
             Err(error) => {
                 tracing::warn!(%error, "ids could not be assigned");
                 tried.again = error.is_passing().then(|| Instant::now() + AGAIN);

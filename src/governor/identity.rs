@@ -139,7 +139,9 @@ impl Identities {
     }
 }
 
-/// Starts the thread that looks at repositories.
+/// Starts the thread that looks at repositories: at all of them once, and then
+/// at those that something happened to. It also sees to it that the ledger knows
+/// each of them.
 pub(super) fn start(governor: &Arc<Governor>) {
     let governor = Arc::clone(governor);
     let spawned = std::thread::Builder::new().name("identities".into()).spawn(move || {
@@ -148,7 +150,11 @@ pub(super) fn start(governor: &Arc<Governor>) {
             governor.want_identity(repo.id.as_deref(), false);
         }
         let mut is_changed = false;
+        let mut recorded = BTreeSet::new();
         while let Some((id, history)) = governor.identities.next() {
+            if !recorded.contains(&id) && governor.complete_by_id(&id) {
+                recorded.insert(id.clone());
+            }
             is_changed |= governor.look_for_identity(&id, history);
             if is_changed && governor.identities.is_idle() {
                 governor.keep_identities();

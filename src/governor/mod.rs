@@ -25,6 +25,7 @@ mod moved;
 mod onboard;
 mod push;
 mod recognize;
+mod registration;
 mod registry;
 mod selection;
 mod snapshots;

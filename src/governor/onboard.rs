@@ -10,11 +10,6 @@ use crate::{
     registry::{Document, Edit, RegistryError, Repo, without_credentials},
 };
 
-/// The attribute of `repo-added` that holds where branches stood then.
-pub(super) const HEADS: &str = "heads";
-/// Most branches that are noted.
-pub(super) const HEADS_MAX: usize = 1_000;
-
 /// How a repository is to be onboarded.
 #[derive(Debug, Clone, Default)]
 pub struct AddOptions {
@@ -102,20 +97,19 @@ impl Governor {
                 Err(error) => warnings.push(format!("hooks were not installed: {}", error.message)),
             }
         }
-        if (created || moved_from.is_some()) && !options.dry_run {
-            self.note_identities(&[(repo.clone(), location.clone())]);
-        }
-        if created && !options.dry_run {
-            let mut draft = EventDraft::new(EventKind::RepoAdded, "governor");
-            draft.repo_id.clone_from(&repo.id);
-            draft.attributes.insert("name".into(), repo.name.clone());
-            draft.attributes.insert("path".into(), shown(&repo.local_path));
-            let heads = git::heads(&self.git, &location, HEADS_MAX)?;
-            if !heads.is_empty() {
-                draft.attributes.insert(HEADS.into(), heads.join(" "));
+        if !options.dry_run {
+            // Also of one that was registered without: by hand, or before a crash.
+            let is_new = match self.complete_registration(&repo, &location) {
+                // What it was added for is there and works.
+                Err(error) if !created => {
+                    warnings.push(format!("it is not recorded as added yet: {}", error.message));
+                    false
+                }
+                completed => completed?,
+            };
+            if is_new || moved_from.is_some() {
+                self.note_identities(&[(repo.clone(), location.clone())]);
             }
-            self.ledger.append(draft)?;
-            self.want_snapshot(repo.id.as_deref(), "added");
         }
         Ok(Added { repo, created, hooks, moved_from, version, warnings })
     }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Governor,
-    onboard::{HEADS, HEADS_MAX},
+    registration::{HEADS_MAX, added},
 };
 use crate::{
     client::Home,
@@ -139,21 +139,14 @@ impl Governor {
         draft.attributes.insert("registry_version".into(), report.version.clone());
         self.ledger.append(draft)?;
         for repo in &report.added {
-            let mut draft = EventDraft::new(EventKind::RepoAdded, "governor");
-            draft.repo_id.clone_from(&repo.id);
-            draft.attributes.insert("name".into(), repo.name.clone());
-            draft.attributes.insert("path".into(), shown(&repo.local_path));
             // Where branches stood tells later what came to be unseen. One that
             // is not there, or can't be read, has nothing to tell.
             let heads = Location::at(&repo.local_path).and_then(|at| git::heads(&self.git, &at, HEADS_MAX));
-            match heads {
-                Ok(heads) if !heads.is_empty() => {
-                    draft.attributes.insert(HEADS.into(), heads.join(" "));
-                }
-                Ok(_) => {}
-                Err(error) => tracing::info!(%error, "where its branches stand is not known"),
-            }
-            self.ledger.append(draft)?;
+            let heads = heads.unwrap_or_else(|error| {
+                tracing::info!(%error, "where its branches stand is not known");
+                Vec::new()
+            });
+            self.ledger.append(added(repo, &heads))?;
         }
         Ok(report)
     }

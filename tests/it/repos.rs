@@ -133,6 +133,21 @@ fn edits_by_hand_are_kept_seen_at_once_and_given_ids() {
 }
 
 #[test]
+fn an_entry_written_by_hand_comes_to_be_recorded() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let lib = world.init("lib", &[], &[("a.txt", "one\n")]);
+    let by_hand = format!("  - {{name: lib, local_path: {}}}\n", lib.path.display());
+    fs::write(world.home().join("config/repos.yml"), world.registry() + &by_hand).unwrap();
+    let id = world.status("lib")["id"].clone();
+    let added = world.until_events("repo-added", 2).remove(1);
+    assert_eq!((&added["repo"], &added["attributes"]["heads"]), (&id, &lib.head().into()));
+    // Once, whoever else meets it.
+    world.kpmo(["repo", "add", "lib"]).fine();
+    world.kpmo(["scan", ".", "--register"]).fine();
+    assert_eq!(world.events("repo-added").len(), 2);
+}
+
+#[test]
 fn a_broken_registry_takes_nothing_down() {
     let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
     let app = world.at("app");
