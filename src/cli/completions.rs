@@ -4,7 +4,6 @@
 use std::{
     collections::BTreeSet,
     ffi::{OsStr, OsString},
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -19,7 +18,8 @@ use super::{
 use crate::{
     client::Home,
     fs::shown,
-    registry::{self, Repo, RepoStatus, Stage},
+    governor,
+    registry::{Registry, Repo, RepoStatus, Stage},
 };
 
 /// Set by the scripts, to the shell's name. Not clap's own `COMPLETE`, which
@@ -91,15 +91,8 @@ fn with_key(repos: &[Repo], key: &str, value: &str, before: &str) -> Vec<Complet
 fn registered(home: Option<&Home>) -> Vec<Repo> {
     let Some(home) = home else { return Vec::new() };
     let user = std::env::home_dir().unwrap_or_default();
-    let read = |path: PathBuf| {
-        // A pipe would wait for somebody to write.
-        let is_file = fs::metadata(&path).is_ok_and(|meta| meta.is_file());
-        let bytes = is_file.then(|| fs::read(&path).ok()).flatten()?;
-        registry::parse(&bytes, &user).ok()
-    };
-    let now = read(home.config.join("repos.yml"));
-    let document = now.or_else(|| read(home.state.join("repos.last-good.yml")));
-    document.map(|document| document.repos).unwrap_or_default()
+    let registry = Registry::open(home.config.join("repos.yml"), home.state.join("repos.lock"), user);
+    registry.recalling(governor::last_good(home)).view().document.repos.clone()
 }
 
 /// The words of the line, as the script passed them on.

@@ -113,6 +113,7 @@ fn tell_import(report: &ImportRegistryResponse, file: &Path, dry_run: bool) {
 
 /// Reads the file itself: a governor that serves its last good state is no help.
 fn check(context: &Context, file: Option<&Path>) -> Result<u8, Failure> {
+    let memory = file.is_none().then(|| governor::last_good(&context.home));
     let path = match file {
         None => context.home.config.join("repos.yml"),
         Some(file) => {
@@ -122,7 +123,7 @@ fn check(context: &Context, file: Option<&Path>) -> Result<u8, Failure> {
         }
     };
     let user = std::env::home_dir().unwrap_or_default();
-    let report = governor::check_registry(&path, &user).map_err(Failure::new)?;
+    let report = governor::check_registry(&path, &user, memory).map_err(Failure::new)?;
     if context.json {
         let found = |severity: &'static str| {
             let path = path.clone();

@@ -23,6 +23,17 @@ pub trait Writer: Sync {
     /// Replaces a file's content at once and durably: a reader sees the old
     /// bytes or the new ones, a crash leaves one of the two.
     fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), PathError>;
+    /// As [`Writer::write`], if `is_wanted` holds at the last moment before the
+    /// new bytes take the old ones' place; whether it did.
+    fn write_if(
+        &self,
+        path: &Path,
+        bytes: &[u8],
+        mode: u32,
+        is_wanted: &dyn Fn() -> Result<bool, PathError>,
+    ) -> Result<bool, PathError> {
+        if is_wanted()? { self.write(path, bytes, mode).map(|()| true) } else { Ok(false) }
+    }
     /// Puts a symbolic link to `target` at `path`, replacing what is there.
     fn link(&self, target: &Path, path: &Path) -> Result<(), PathError>;
     /// Gives a file or link (not its target) a second name; `to` must not exist.
@@ -60,6 +71,16 @@ impl Writer for RealWriter {
     }
 
     fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), PathError> {
+        self.write_if(path, bytes, mode, &|| Ok(true)).map(drop)
+    }
+
+    fn write_if(
+        &self,
+        path: &Path,
+        bytes: &[u8],
+        mode: u32,
+        is_wanted: &dyn Fn() -> Result<bool, PathError>,
+    ) -> Result<bool, PathError> {
         let beside = temporary_beside(path);
         let written = (|| {
             let mut file = OpenOptions::new()
@@ -72,13 +93,16 @@ impl Writer for RealWriter {
             // The umask may have taken bits away that the caller asked for.
             file.set_permissions(fs::Permissions::from_mode(mode)).at("set the mode of", &beside)?;
             file.sync_all().at("sync", &beside)?;
-            fs::rename(&beside, path).at("replace", path)
+            if !is_wanted()? {
+                return Ok(false);
+            }
+            fs::rename(&beside, path).at("replace", path).map(|()| true)
         })();
-        if written.is_err() {
+        if !matches!(written, Ok(true)) {
             let _ = fs::remove_file(&beside);
+            return written;
         }
-        written?;
-        sync_parent(path)
+        sync_parent(path).map(|()| true)
     }
 
     fn link(&self, target: &Path, path: &Path) -> Result<(), PathError> {

@@ -28,7 +28,7 @@ use super::{
     Error, Governor,
     call::{HookCall, Judgement},
     commit::{Subject, hook_name, summary},
-    onboard::HEADS,
+    registration::HEADS,
 };
 use crate::{
     client::{SPOOL_SUFFIX, keep, reached},

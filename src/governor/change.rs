@@ -13,14 +13,11 @@ use similar::TextDiff;
 
 use super::{Error, Governor, Reason};
 use crate::{
-    fs::{Change, DryRun, RealWriter, path_from, shown},
+    fs::{Change, DryRun, RealWriter, Writer, path_from, shown},
     git::Location,
     ledger::{EventDraft, EventKind, Filter},
     registry::{Document, Edit, FieldChange, Repo, RepoChange, without_credentials},
 };
-
-/// How often an edit is tried that others come before.
-const TRIES: usize = 8;
 
 /// How a change is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -140,16 +137,9 @@ impl Governor {
         new_name: &str,
         options: &ChangeOptions,
     ) -> Result<Changed, Error> {
-        // Found anew by what it was found by, so that the old name can be reused
-        // by others meanwhile without harm.
         let fields = [FieldChange::Name(new_name.to_owned())];
-        let mut changed = self.change(&fields, options, Vec::new(), |document| {
-            let one = self.select(selector)?;
-            let is_it =
-                |repo: &&Repo| if one.id.is_some() { repo.id == one.id } else { repo.name == one.name };
-            let now = document.repos.iter().find(is_it).cloned();
-            Ok(vec![now.unwrap_or(one)])
-        })?;
+        let select = |document: &Document| self.select_one_in(document, selector).map(|repo| vec![repo]);
+        let mut changed = self.change(&fields, options, Vec::new(), select)?;
         let policy = self.policy();
         if let Some(RepoDifference { old, new }) = changed.repos.first()
             && old.name != new.name
@@ -170,33 +160,17 @@ impl Governor {
         mut warnings: Vec<String>,
         select: impl Fn(&Document) -> Result<Vec<Repo>, Error>,
     ) -> Result<Changed, Error> {
-        let mut tries = 1;
-        let (old, new, diff) = loop {
-            let document = self.document();
-            let old = select(&document)?;
-            let changes =
-                old.iter().map(|repo| RepoChange { name: repo.name.clone(), fields: fields.to_vec() });
-            let edit = Edit::Change(changes.collect());
-            // What was selected must be what is changed.
-            let base = options.base_version.as_deref().unwrap_or(&document.version);
-            let dry = DryRun::default();
-            let edited = if options.dry_run {
-                self.registry.edit(&dry, Some(base), &edit)
-            } else {
-                self.registry.edit(&RealWriter, Some(base), &edit)
-            };
-            match edited.map_err(Error::from) {
-                Ok(new) => break (old, new, dry.changes().iter().find_map(as_diff).transpose()?),
-                Err(error)
-                    if error.reason == Reason::StaleVersion
-                        && options.base_version.is_none()
-                        && tries < TRIES =>
-                {
-                    tries += 1;
-                }
-                Err(error) => return Err(error),
-            }
+        self.assign_ids();
+        let dry = DryRun::default();
+        let writer: &dyn Writer = if options.dry_run { &dry } else { &RealWriter };
+        // What was selected must be what is changed.
+        let plan = |document: &Document| {
+            let old = select(document)?;
+            let change = |repo: &Repo| RepoChange { name: repo.name.clone(), fields: fields.to_vec() };
+            Ok::<_, Error>((Edit::Change(old.iter().map(change).collect()), old))
         };
+        let (new, old) = self.registry.edit_with(writer, options.base_version.as_deref(), plan)?;
+        let diff = dry.changes().iter().find_map(as_diff).transpose()?;
         let repos = differences(old, &new);
         for repo in repos.iter().filter(|repo| repo.has_moved()) {
             warnings.extend(left_behind(repo));

@@ -104,7 +104,8 @@ impl<'a> Doctor<'a> {
     /// Reads the registry of `home`.
     pub fn new(home: &'a Home) -> Self {
         let user = std::env::home_dir().unwrap_or_default();
-        let view = Registry::open(home.config.join("repos.yml"), home.state.join("repos.lock"), user).view();
+        let registry = Registry::open(home.config.join("repos.yml"), home.state.join("repos.lock"), user);
+        let view = registry.recalling(super::last_good(home)).view();
         let policy = load_policy(&home.config.join("policy.yml")).unwrap_or_default();
         let means = Means { home, git: Git::default(), policy };
         Self { means, document: view.document, registry_problem: view.problem }

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, path::Path};
 
 pub use crate::generated::kanban::ErrorReason as Reason;
 use crate::{
@@ -103,15 +103,19 @@ impl From<RegistryError> for Error {
         let message = error.to_string();
         match error {
             RegistryError::Io(error) => error.into(),
-            RegistryError::Invalid { path, problems } => {
+            RegistryError::Invalid { path, problems } | RegistryError::NotTakenOver { path, problems } => {
                 let told = Self::new(Reason::RegistryInvalid, message).with("path", crate::fs::shown(&path));
-                match problems.first() {
+                match problems.listed.first() {
                     Some(first) => {
                         told.with("line", first.line.to_string()).with("column", first.column.to_string())
                     }
                     None => told,
                 }
             }
+            RegistryError::Emptied { path, .. } => Self::new(Reason::RegistryInvalid, message)
+                .with("path", crate::fs::shown(&path))
+                .with("line", "1")
+                .with("column", "1"),
             RegistryError::Stale { current } => {
                 Self::new(Reason::StaleVersion, message).with("current", current)
             }

@@ -14,13 +14,13 @@ use uuid::Uuid;
 use super::{
     Error, Governor, Reason, locked,
     moved::{Newcomer, Strays, ambiguous, held},
-    onboard::{HEADS, HEADS_MAX, free_name, gitignore_profile},
+    onboard::{free_name, gitignore_profile},
+    registration::{HEADS_MAX, added},
 };
 use crate::{
     fs::{DryRun, RealWriter, Writer, shown},
     git::{self, Location, Origin},
-    ledger::{EventDraft, EventKind},
-    registry::{Document, Edit, Repo, without_credentials},
+    registry::{Document, Edit, RegistryError, Repo, without_credentials},
 };
 
 /// What is to be registered.
@@ -119,11 +119,9 @@ impl Governor {
             steps.one(None);
             met
         });
-        let mut finds = self.sort_out(&paths, origins, &strays, &document, writer);
-        let added: Vec<Repo> = finds.iter().filter_map(Find::added).cloned().collect();
-        if !added.is_empty() {
-            self.registry.edit(writer, None, &Edit::Add(added))?;
-        }
+        let mut finds = self.sort_out(&paths, origins, &strays, &document);
+        self.follow_found(&mut finds, writer)?;
+        self.add_found(&mut finds, writer)?;
         if writer.is_real() {
             self.record(&finds)?;
         }
@@ -158,15 +156,13 @@ impl Governor {
         Ok(Met::Unknown(location, origin))
     }
 
-    /// Decides what each find is, names those that are new, and gives moved ones
-    /// their new paths.
+    /// Decides what each find is, and names those that are new.
     fn sort_out(
         &self,
         paths: &[PathBuf],
         met: Vec<Result<Met, Error>>,
         strays: &Strays,
         document: &Document,
-        writer: &dyn Writer,
     ) -> Vec<Find> {
         let unknown: Vec<&Location> = met.iter().filter_map(Met::unknown).collect();
         let mut newcomers = self.newcomers(strays, &unknown).into_iter();
@@ -182,7 +178,7 @@ impl Governor {
                         Standing::Again
                     } else {
                         seen.insert(location.common_dir.clone());
-                        self.newcomer(&location, newcomer, origin, &mut names, writer)?
+                        self.newcomer(&location, newcomer, origin, &mut names)?
                     };
                     Ok(Place { location, standing })
                 }
@@ -198,7 +194,6 @@ impl Governor {
         newcomer: Newcomer,
         origin: Origin,
         names: &mut Document,
-        writer: &dyn Writer,
     ) -> Result<Standing, Error> {
         let local_path = location.main_path();
         match newcomer {
@@ -208,7 +203,9 @@ impl Governor {
             }
             Newcomer::Moved { repo, .. } => {
                 let from = repo.local_path.clone();
-                return Ok(Standing::Moved { repo: self.follow(&repo, location, writer, None)?, from });
+                let moved = Repo { local_path, ..*repo };
+                self.registry.accepts(&moved)?;
+                return Ok(Standing::Moved { repo: moved, from });
             }
             Newcomer::New => {}
         }
@@ -233,24 +230,84 @@ impl Governor {
         Ok(Standing::New { repo, heads })
     }
 
+    /// Gives those that have moved their new paths, in one edit.
+    fn follow_found(&self, finds: &mut [Find], writer: &dyn Writer) -> Result<(), Error> {
+        let gone =
+            finds.iter().enumerate().filter_map(|(at, find)| match &find.place.as_ref().ok()?.standing {
+                Standing::Moved { repo, .. } => Some((at, (repo.clone(), repo.local_path.clone()))),
+                _ => None,
+            });
+        let (places, moves): (Vec<usize>, Vec<_>) = gone.unzip();
+        if moves.is_empty() {
+            return Ok(());
+        }
+        for (at, followed) in places.into_iter().zip(self.follow(&moves, writer, None)?) {
+            match (followed, &mut finds[at].place) {
+                (Ok(now), Ok(Place { standing: Standing::Moved { repo, .. }, .. })) => *repo = now,
+                (Ok(_), _) => {}
+                (Err(error), place) => *place = Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds those that are new, in one edit. Others may have come first since
+    /// they were looked at: with a repository, or with its name.
+    fn add_found(&self, finds: &mut [Find], writer: &dyn Writer) -> Result<(), Error> {
+        let new: Vec<Repo> = finds.iter().filter_map(Find::added).cloned().collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let plan = |document: &Document| {
+            let mut names = document.clone();
+            let mut entries = Vec::new();
+            for repo in &new {
+                let known = document.repos.iter().find(|known| known.local_path == repo.local_path);
+                if let Some(known) = known {
+                    entries.push((known.clone(), false));
+                    continue;
+                }
+                let mut repo = repo.clone();
+                if names.repos.iter().any(|other| other.name == repo.name) {
+                    repo.name = free_name(&names, &repo.local_path);
+                }
+                names.repos.push(repo.clone());
+                entries.push((repo, true));
+            }
+            let added = names.repos.split_off(document.repos.len());
+            Ok::<_, RegistryError>((Edit::Add(added), entries))
+        };
+        let (_, entries) = self.registry.edit_with(writer, None, plan)?;
+        let places = finds.iter_mut().filter_map(|find| match &mut find.place.as_mut().ok()?.standing {
+            standing @ Standing::New { .. } => Some(standing),
+            _ => None,
+        });
+        for (standing, (entry, is_new)) in places.zip(entries) {
+            match standing {
+                Standing::New { repo, .. } if is_new => *repo = entry,
+                other => *other = Standing::Known(entry),
+            }
+        }
+        Ok(())
+    }
+
     /// Records those that are new, in one write, and what they are known by.
     fn record(&self, finds: &[Find]) -> Result<(), Error> {
         let mut noted = Vec::new();
         for place in finds.iter().filter_map(|find| find.place.as_ref().ok()) {
             match &place.standing {
                 Standing::New { repo, heads } => {
-                    let mut draft = EventDraft::new(EventKind::RepoAdded, "governor");
-                    draft.repo_id.clone_from(&repo.id);
-                    draft.attributes.insert("name".into(), repo.name.clone());
-                    draft.attributes.insert("path".into(), shown(&repo.local_path));
-                    if !heads.is_empty() {
-                        draft.attributes.insert(HEADS.into(), heads.join(" "));
-                    }
-                    self.ledger.append_later(draft);
+                    self.ledger.append_later(added(repo, heads));
                     noted.push((repo.clone(), place.location.clone()));
                 }
                 Standing::Moved { repo, .. } => noted.push((repo.clone(), place.location.clone())),
-                Standing::Known(_) | Standing::Again => {}
+                // Also of one that was registered without: by hand, or before a crash.
+                Standing::Known(repo) => match self.complete_registration(repo, &place.location) {
+                    Ok(true) => noted.push((repo.clone(), place.location.clone())),
+                    Ok(false) => {}
+                    Err(error) => tracing::info!(repo = repo.name, %error, "not recorded as added yet"),
+                },
+                Standing::Again => {}
             }
         }
         if noted.is_empty() {

@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -16,12 +16,14 @@ use crate::{
         answering::{self, PATIENCE},
     },
     git::Location,
-    registry::{Document, Edit, Repo},
+    registry::{Document, Edit, RegistryError, Repo, View},
 };
 
 /// How often it is looked again at where entries lead that led nowhere, or by way
 /// of links: a disk may have been mounted meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long after a try that failed ids are assigned again.
+const AGAIN: Duration = Duration::from_secs(3);
 
 /// Which repository lives where, for one version of the registry.
 #[derive(Default)]
@@ -127,6 +129,8 @@ impl AsRef<Path> for Known {
 struct Ids {
     version: String,
     problem: Option<String>,
+    /// When to try again, if what it failed by may pass.
+    again: Option<Instant>,
 }
 
 impl Found {
@@ -190,35 +194,59 @@ impl Found {
     }
 }
 
+/// The same entry in another state of the registry, by its id: its name may be
+/// another's by now.
+pub(super) fn entry_of<'a>(document: &'a Document, repo: &Repo) -> Option<&'a Repo> {
+    document
+        .repos
+        .iter()
+        .find(|now| if repo.id.is_some() { now.id == repo.id } else { now.name == repo.name })
+}
+
 impl Governor {
     /// The registry in force, for what people ask. Entries that they added
     /// without an id get one.
     pub(super) fn document(&self) -> Arc<Document> {
+        self.view().document
+    }
+
+    /// As [`Governor::document`], and why the file says something else.
+    pub(super) fn view(&self) -> View {
         self.assign_ids();
-        self.registry.view().document
+        self.registry.view()
     }
 
     /// Gives ids to the entries that have none, once for each state of the
-    /// registry. May wait for the registry's lock: not for a hook to call.
+    /// registry, and again a little later where only the moment was against it:
+    /// somebody held the lock, or the disk was full. May wait for the registry's lock: not for a hook to call.
     pub(super) fn assign_ids(&self) {
         let view = self.registry.view();
-        let missing = view.document.repos.iter().filter(|repo| repo.id.is_none());
-        let ids: Vec<_> = missing.map(|repo| (repo.name.clone(), Uuid::now_v7().to_string())).collect();
-        if view.problem.is_some() || ids.is_empty() {
+        let version = &view.document.version;
+        if view.problem.is_some() || view.document.repos.iter().all(|repo| repo.id.is_some()) {
             return;
         }
         let shared = Arc::clone(&locked(&self.places).ids);
         let mut tried = locked(&shared);
-        if tried.version == view.document.version {
+        if tried.version == *version && tried.again.is_none_or(|again| Instant::now() < again) {
             return;
         }
-        tried.version.clone_from(&view.document.version);
-        tried.problem = None;
-        let edit = Edit::AssignIds(ids.into_iter().collect());
-        if let Err(error) = self.registry.edit(&RealWriter, Some(&view.document.version), &edit) {
-            tracing::warn!(%error, "ids could not be assigned");
-            tried.problem =
-                Some(format!("entries of the registry have no id, and can't be given one: {error}"));
+        let plan = |document: &Document| {
+            let missing = document.repos.iter().filter(|repo| repo.id.is_none());
+            let ids: BTreeMap<_, _> =
+                missing.map(|repo| (repo.name.clone(), Uuid::now_v7().to_string())).collect();
+            Ok::<_, RegistryError>((Edit::AssignIds(ids.clone()), ids))
+        };
+        let assigned = self.registry.edit_with(&RealWriter, None, plan);
+        *tried = Ids { version: version.clone(), ..Ids::default() };
+        match assigned {
+            // What registering them by hand did not do follows.
+            Ok((_, ids)) => ids.values().for_each(|id| self.want_identity(Some(id), false)),
+            Err(error) => {
+                tracing::warn!(%error, "ids could not be assigned");
+                tried.again = error.is_passing().then(|| Instant::now() + AGAIN);
+                tried.problem =
+                    Some(format!("entries of the registry have no id, and can't be given one: {error}"));
+            }
         }
     }
 

@@ -181,7 +181,9 @@ impl Identities {
     }
 }
 
-/// Starts the thread that looks at repositories.
+/// Starts the thread that looks at repositories: at all of them once, and then
+/// at those that something happened to. It also sees to it that the ledger knows
+/// each of them.
 pub(super) fn start(governor: &Arc<Governor>) {
     let governor = Arc::clone(governor);
     let spawned = std::thread::Builder::new().name("identities".into()).spawn(move || {
@@ -191,11 +193,19 @@ pub(super) fn start(governor: &Arc<Governor>) {
         }
         let mut is_changed = false;
         governor.calm.wait(calm::LONG_QUIET, || governor.is_stopping());
+        let mut recorded = BTreeSet::new();
         while let Some((id, history)) = governor.identities.next() {
             governor.calm.wait(calm::QUIET, || governor.is_stopping());
             match governor.look_for_identity(&id, history) {
                 Ok(is_new) => is_changed |= is_new,
-                Err(NoAnswer) => governor.identities.postpone(id, history),
+                Err(NoAnswer) => {
+                    governor.identities.postpone(id, history);
+                    continue;
+                }
+            }
+            // It has just answered.
+            if !recorded.contains(&id) && governor.complete_by_id(&id) {
+                recorded.insert(id);
             }
             if is_changed && governor.identities.is_idle() {
                 governor.keep_identities();

@@ -26,6 +26,7 @@ mod moved;
 mod onboard;
 mod push;
 mod recognize;
+mod registration;
 mod registry;
 mod selection;
 mod snapshots;
@@ -60,7 +61,9 @@ pub use hooks::RepoHooks;
 pub use moved::Whereabouts;
 pub use onboard::{AddOptions, Added, Removed};
 pub use recognize::{Recognition, Recognized};
-pub use registry::{CheckReport, ExportFormat, ImportOrder, ImportReport, Skipped, check_registry};
+pub use registry::{
+    CheckReport, ExportFormat, ImportOrder, ImportReport, Skipped, check_registry, last_good,
+};
 pub use snapshots::{
     Phase, RestoreOrder, RestoreReport, RestoreStep, RunningSnapshot, SnapshotDetails, SnapshotEntry,
     SnapshotStep, StoreReport, TakenSnapshot, VerifyReport, Which,
@@ -120,7 +123,7 @@ impl Governor {
     pub fn open(home: Home, socket: PathBuf) -> Result<Self, Error> {
         let user = std::env::home_dir().unwrap_or_default();
         let registry = Registry::open(home.config.join("repos.yml"), home.state.join("repos.lock"), user)
-            .remembering(home.state.join("repos.last-good.yml"));
+            .remembering(last_good(&home));
         let ledger = Ledger::open(&home.state.join("ledger.sqlite3"))?;
         let fingerprint_key = fingerprint_key(&home)?;
         let git = scratch_git(&home)?;

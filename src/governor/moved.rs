@@ -21,6 +21,7 @@ use std::{
 
 use super::{
     AddOptions, Error, Governor, Reason,
+    identify::entry_of,
     identity::{Identity, is_mounted, mark},
 };
 use crate::{
@@ -31,7 +32,7 @@ use crate::{
     },
     git::{self, Location, RemoteHint},
     ledger::{EventDraft, EventKind},
-    registry::{Edit, Repo, without_credentials},
+    registry::{Document, Edit, FieldChange, RegistryError, Repo, RepoChange, without_credentials},
 };
 
 /// Where a registered repository is.
@@ -281,31 +282,52 @@ impl Governor {
                 }
             }
         };
-        let moved = self.follow(&repo, location, writer, options.base_version.as_deref())?;
-        Ok(Some((moved, repo.local_path)))
+        let from = repo.local_path.clone();
+        let to = location.main_path();
+        let moved = self.follow(&[(repo, to)], writer, options.base_version.as_deref())?.remove(0)?;
+        Ok(Some((moved, from)))
     }
 
-    /// Gives an entry the path that its repository has now.
+    /// Gives entries the paths that their repositories have now, in one edit, and
+    /// changes nothing else of them. What became of each, in their order: one may
+    /// have left the registry meanwhile.
     pub(super) fn follow(
         &self,
-        repo: &Repo,
-        location: &Location,
+        moves: &[(Repo, PathBuf)],
         writer: &dyn Writer,
         base_version: Option<&str>,
-    ) -> Result<Repo, Error> {
-        let moved = Repo { local_path: location.main_path(), ..repo.clone() };
-        let edit = Edit::Set { name: repo.name.clone(), repo: Box::new(moved.clone()) };
-        self.registry.edit(writer, base_version, &edit)?;
-        if writer.is_real() {
-            let mut draft = EventDraft::new(EventKind::RepoMoved, "governor");
-            draft.repo_id.clone_from(&repo.id);
-            draft.attributes.insert("name".into(), repo.name.clone());
-            draft.attributes.insert("old_path".into(), shown(&repo.local_path));
-            draft.attributes.insert("path".into(), shown(&moved.local_path));
-            self.ledger.append(draft)?;
-            self.want_snapshot(repo.id.as_deref(), "moved");
+    ) -> Result<Vec<Result<Repo, Error>>, Error> {
+        let plan = |document: &Document| {
+            let olds: Vec<Option<Repo>> =
+                moves.iter().map(|(repo, _)| entry_of(document, repo).cloned()).collect();
+            let change = |(old, (_, path)): (&Option<Repo>, &(Repo, PathBuf))| {
+                let fields = vec![FieldChange::LocalPath(path.clone())];
+                Some(RepoChange { name: old.as_ref()?.name.clone(), fields })
+            };
+            let changes = olds.iter().zip(moves).filter_map(change).collect();
+            Ok::<_, RegistryError>((Edit::Change(changes), olds))
+        };
+        let (_, olds) = self.registry.edit_with(writer, base_version, plan)?;
+        let mut followed = Vec::new();
+        for (old, (repo, path)) in olds.into_iter().zip(moves) {
+            let Some(old) = old else {
+                let gone = RegistryError::NotFound { name: repo.name.clone(), nearest: None };
+                followed.push(Err(gone.into()));
+                continue;
+            };
+            let now = Repo { local_path: path.clone(), ..old.clone() };
+            // Another call may have followed it.
+            if writer.is_real() && old != now {
+                self.ledger.append_later(moved_event(&old, &now));
+                self.want_snapshot(now.id.as_deref(), "moved");
+            }
+            followed.push(Ok(now));
         }
-        Ok(moved)
+        if writer.is_real() {
+            // One wait for all of them.
+            self.ledger.flush()?;
+        }
+        Ok(followed)
     }
 }
 
@@ -346,6 +368,15 @@ pub(super) fn held(path: &Path, repo: &Repo, other: &str) -> Error {
         crate::fs::shown(&repo.local_path)
     );
     Error::new(Reason::MoveAmbiguous, message).with("path", shown).with("candidates", other)
+}
+
+fn moved_event(old: &Repo, new: &Repo) -> EventDraft {
+    let mut draft = EventDraft::new(EventKind::RepoMoved, "governor");
+    draft.repo_id.clone_from(&new.id);
+    draft.attributes.insert("name".into(), new.name.clone());
+    draft.attributes.insert("old_path".into(), shown(&old.local_path));
+    draft.attributes.insert("path".into(), shown(&new.local_path));
+    draft
 }
 
 /// Why a find is not registered that may be any of these.

@@ -2,18 +2,13 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::{Error, Governor, Reason, hooks::RepoHooks};
+use super::{Error, Governor, Reason, hooks::RepoHooks, identify::entry_of};
 use crate::{
     fs::{DryRun, RealWriter, Writer, shown},
     git::{self, Location},
     ledger::{EventDraft, EventKind},
-    registry::{Document, Edit, Repo, without_credentials},
+    registry::{Document, Edit, RegistryError, Repo, without_credentials},
 };
-
-/// The attribute of `repo-added` that holds where branches stood then.
-pub(super) const HEADS: &str = "heads";
-/// Most branches that are noted.
-pub(super) const HEADS_MAX: usize = 1_000;
 
 /// How a repository is to be onboarded.
 #[derive(Debug, Clone, Default)]
@@ -102,20 +97,19 @@ impl Governor {
                 Err(error) => warnings.push(format!("hooks were not installed: {}", error.message)),
             }
         }
-        if (created || moved_from.is_some()) && !options.dry_run {
-            self.note_identities(&[(repo.clone(), location.clone())]);
-        }
-        if created && !options.dry_run {
-            let mut draft = EventDraft::new(EventKind::RepoAdded, "governor");
-            draft.repo_id.clone_from(&repo.id);
-            draft.attributes.insert("name".into(), repo.name.clone());
-            draft.attributes.insert("path".into(), shown(&repo.local_path));
-            let heads = git::heads(&self.git, &location, HEADS_MAX)?;
-            if !heads.is_empty() {
-                draft.attributes.insert(HEADS.into(), heads.join(" "));
+        if !options.dry_run {
+            // Also of one that was registered without: by hand, or before a crash.
+            let is_new = match self.complete_registration(&repo, &location) {
+                // What it was added for is there and works.
+                Err(error) if !created => {
+                    warnings.push(format!("it is not recorded as added yet: {}", error.message));
+                    false
+                }
+                completed => completed?,
+            };
+            if is_new || moved_from.is_some() {
+                self.note_identities(&[(repo.clone(), location.clone())]);
             }
-            self.ledger.append(draft)?;
-            self.want_snapshot(repo.id.as_deref(), "added");
         }
         Ok(Added { repo, created, hooks, moved_from, version, warnings })
     }
@@ -128,19 +122,27 @@ impl Governor {
     ) -> Result<(Repo, bool, String), Error> {
         let profile = git::profile(&self.git, location)?;
         let local_path = location.main_path();
-        let document = self.document();
-        let repo = Repo {
+        let new = Repo {
             id: Some(Uuid::now_v7().to_string()),
-            name: options.name.clone().unwrap_or_else(|| free_name(&document, &local_path)),
             remote_url: profile.remote_url.map(|url| without_credentials(&url)),
             default_branch: profile.default_branch,
             gitignore_profile: gitignore_profile(&local_path).map(str::to_owned),
             local_path,
             ..Repo::default()
         };
-        let edit = Edit::Add(vec![repo.clone()]);
-        let document = self.registry.edit(writer, options.base_version.as_deref(), &edit)?;
-        Ok((repo, true, document.version.clone()))
+        let plan = |document: &Document| {
+            // Others may have come first: with this repository, or with its name.
+            let known = self.registered(location).and_then(|known| entry_of(document, &known).cloned());
+            if let Some(known) = known {
+                return Ok((Edit::Add(Vec::new()), (known, false)));
+            }
+            let name = options.name.clone().unwrap_or_else(|| free_name(document, &new.local_path));
+            let repo = Repo { name, ..new.clone() };
+            Ok::<_, Error>((Edit::Add(vec![repo.clone()]), (repo, true)))
+        };
+        let base = options.base_version.as_deref();
+        let (document, (repo, created)) = self.registry.edit_with(writer, base, plan)?;
+        Ok((repo, created, document.version.clone()))
     }
 
     /// Takes a repository out of the registry, and its hooks out of it. What
@@ -154,15 +156,19 @@ impl Governor {
     ) -> Result<Removed, Error> {
         let repo = self.select(selector)?;
         let writer = writer(dry_run);
-        let edit = Edit::Remove { name: repo.name.clone() };
+        // By its id: meanwhile another may have come to its name.
+        let plan = |document: &Document| match entry_of(document, &repo) {
+            Some(now) => Ok((Edit::Remove { name: now.name.clone() }, now.clone())),
+            None => Err(RegistryError::NotFound { name: repo.name.clone(), nearest: None }),
+        };
         // What can't be taken out of the registry keeps its hooks.
-        self.registry.edit(&DryRun::default(), base_version, &edit)?;
+        self.registry.edit_with(&DryRun::default(), base_version, plan)?;
         // A repository that is gone has no hooks to take away.
         let hooks = match self.uninstall_unless(keep_hooks, &repo, &*writer) {
             Err(error) if matches!(error.reason, Reason::NotARepository) => None,
             other => other?,
         };
-        let document = self.registry.edit(&*writer, base_version, &edit)?;
+        let (document, repo) = self.registry.edit_with(&*writer, base_version, plan)?;
         if !dry_run {
             let mut draft = EventDraft::new(EventKind::RepoRemoved, "governor");
             draft.repo_id.clone_from(&repo.id);
@@ -193,13 +199,18 @@ fn kept_name(repo: &Repo, asked: Option<&str>) -> Option<String> {
     })
 }
 
+/// Most bytes of a directory's name that are taken for a repository's: two of
+/// these and a number with its hyphens are what a name may have, 100 bytes.
+const PART_MAX: usize = 45;
+
 /// The directory's name; where that is taken, with the parent's in front; then
 /// with a number behind.
 pub(super) fn free_name(document: &Document, path: &Path) -> String {
     let part = |path: Option<&Path>| {
         let name = path.and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-        let name: String = name.chars().filter(|c| !c.is_control()).take(48).collect();
-        name.trim().trim_end_matches(".git").to_owned()
+        let name: String = name.chars().filter(|c| !c.is_control()).collect();
+        let name = name.trim().trim_end_matches(".git");
+        name[..name.floor_char_boundary(PART_MAX)].trim_end().to_owned()
     };
     let taken = |name: &str| document.repos.iter().any(|repo| repo.name == name);
     let own = match part(Some(path)) {
@@ -241,6 +252,7 @@ pub(super) fn gitignore_profile(path: &Path) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::Registry;
 
     #[test]
     fn a_taken_name_gets_its_parents_and_then_a_number() {
@@ -252,5 +264,23 @@ mod tests {
         }
         assert_eq!(free_name(&document, Path::new("/srv/tool.git")), "tool");
         assert_eq!(free_name(&document, Path::new("/")), "repository");
+    }
+
+    #[test]
+    fn a_long_name_is_cut_to_what_the_registry_takes() {
+        let registry = Registry::open("/r".into(), "/l".into(), "/home/u".into());
+        for letters in ["ab", "репозиторий ", "仓库", "é", "👩‍👩‍👧"] {
+            let part = letters.repeat(200 / letters.len());
+            let path = PathBuf::from(format!("/{part}/{part}.git"));
+            let mut document = Document { repos: Vec::new(), version: String::new() };
+            for _ in 0..120 {
+                let name = free_name(&document, &path);
+                let repo = Repo { name, local_path: path.clone(), ..Repo::default() };
+                registry.accepts(&repo).unwrap();
+                assert!(document.repos.iter().all(|other| other.name != repo.name), "{}", repo.name);
+                document.repos.push(repo);
+            }
+            assert!(part.starts_with(&document.repos[0].name) && document.repos[0].name.len() > 40);
+        }
     }
 }

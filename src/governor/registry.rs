@@ -12,20 +12,19 @@ use uuid::Uuid;
 
 use super::{
     Error, Governor,
-    onboard::{HEADS, HEADS_MAX},
+    registration::{HEADS_MAX, added},
 };
 use crate::{
-    fs::{Change, DryRun, RealWriter, shown},
+    client::Home,
+    fs::{Change, DryRun, RealWriter, Writer, shown},
     git::{self, Location},
     ledger::{EventDraft, EventKind},
     registry::{
-        Document, Edit, FileRule, Former, Predecessor, Problem, Registry, RegistryError, Repo, View, as_json,
-        as_yaml, parse_predecessor,
+        Document, Edit, FileRule, Former, Predecessor, Problem, Problems, Registry, RegistryError, Repo,
+        View, as_json, as_yaml, parse_predecessor,
     },
 };
 
-/// How often an import begins anew because somebody else edits meanwhile.
-const TRIES: usize = 5;
 /// Most problems that are told at once.
 const TOLD_MAX: usize = 1_000;
 
@@ -100,51 +99,31 @@ impl Governor {
     /// by path, are left as they are. Hooks and snapshots are not its business.
     pub fn import_registry(&self, order: &ImportOrder) -> Result<ImportReport, Error> {
         let Predecessor { entries, mut notes } = parse_predecessor(&order.content, self.registry.user_home())
-            .map_err(|problems| Error::from(RegistryError::Invalid { path: order.file.clone(), problems }))?;
+            .map_err(|problems| RegistryError::NotTakenOver { path: order.file.clone(), problems })?;
         notes.extend(entries.iter().filter_map(unusual));
         notes.sort_by_key(|note| (note.line, note.column));
         let ids: Vec<String> = entries.iter().map(|_| Uuid::now_v7().to_string()).collect();
-        for _ in 1..TRIES {
-            match self.try_import(order, &entries, &ids, &notes) {
-                // What the caller has seen is for the caller to look at again.
-                Err(RegistryError::Stale { .. }) if order.base_version.is_none() => {}
-                other => return self.imported(order, other?),
-            }
-        }
-        let last = self.try_import(order, &entries, &ids, &notes)?;
-        self.imported(order, last)
-    }
-
-    fn try_import(
-        &self,
-        order: &ImportOrder,
-        entries: &[Former],
-        ids: &[String],
-        notes: &[Problem],
-    ) -> Result<ImportReport, RegistryError> {
-        let View { document, problem } = self.registry.view();
-        if problem.is_some() {
-            // The edit says the same; this begins with the reason.
-            self.registry.edit(&DryRun::default(), None, &Edit::Add(Vec::new()))?;
-        }
-        let base = order.base_version.as_deref().unwrap_or(&document.version);
-        let known = Known::of(&document);
-        let (mut added, mut skipped) = (Vec::new(), Vec::new());
-        for (former, id) in entries.iter().zip(ids) {
-            match known.holder(&former.repo) {
-                Some(reason) => {
-                    skipped.push(Skipped { repo: former.repo.clone(), line: former.path.line, reason });
+        let dry = DryRun::default();
+        let writer: &dyn Writer = if order.dry_run { &dry } else { &RealWriter };
+        let plan = |document: &Document| {
+            let known = Known::of(document);
+            let (mut added, mut skipped) = (Vec::new(), Vec::new());
+            for (former, id) in entries.iter().zip(&ids) {
+                match known.holder(&former.repo) {
+                    Some(reason) => {
+                        skipped.push(Skipped { repo: former.repo.clone(), line: former.path.line, reason });
+                    }
+                    None => added.push(Repo { id: Some(id.clone()), ..former.repo.clone() }),
                 }
-                None => added.push(Repo { id: Some(id.clone()), ..former.repo.clone() }),
             }
-        }
-        let edit = Edit::Add(added.clone());
-        let (document, diff) = if order.dry_run {
-            preview(&self.registry, Some(base), &edit)?
-        } else {
-            (self.registry.edit(&RealWriter, Some(base), &edit)?, String::new())
+            Ok::<_, RegistryError>((Edit::Add(added.clone()), (added, skipped)))
         };
-        Ok(ImportReport { added, skipped, notes: notes.to_vec(), diff, version: document.version.clone() })
+        let before =
+            if order.dry_run { fs::read(self.registry.path()).unwrap_or_default() } else { Vec::new() };
+        let (document, (added, skipped)) =
+            self.registry.edit_with(writer, order.base_version.as_deref(), plan)?;
+        let diff = diff(self.registry.path(), &before, &dry);
+        self.imported(order, ImportReport { added, skipped, notes, diff, version: document.version.clone() })
     }
 
     /// Records what was added.
@@ -160,28 +139,21 @@ impl Governor {
         draft.attributes.insert("registry_version".into(), report.version.clone());
         self.ledger.append(draft)?;
         for repo in &report.added {
-            let mut draft = EventDraft::new(EventKind::RepoAdded, "governor");
-            draft.repo_id.clone_from(&repo.id);
-            draft.attributes.insert("name".into(), repo.name.clone());
-            draft.attributes.insert("path".into(), shown(&repo.local_path));
             // Where branches stood tells later what came to be unseen. One that
             // is not there, or can't be read, has nothing to tell.
             let heads = Location::at(&repo.local_path).and_then(|at| git::heads(&self.git, &at, HEADS_MAX));
-            match heads {
-                Ok(heads) if !heads.is_empty() => {
-                    draft.attributes.insert(HEADS.into(), heads.join(" "));
-                }
-                Ok(_) => {}
-                Err(error) => tracing::info!(%error, "where its branches stand is not known"),
-            }
-            self.ledger.append(draft)?;
+            let heads = heads.unwrap_or_else(|error| {
+                tracing::info!(%error, "where its branches stand is not known");
+                Vec::new()
+            });
+            self.ledger.append(added(repo, &heads))?;
         }
         Ok(report)
     }
 
     /// Checks this home's `repos.yml` as it is now.
     pub fn check_registry(&self) -> Result<CheckReport, Error> {
-        check_registry(self.registry.path(), self.registry.user_home())
+        check_registry(self.registry.path(), self.registry.user_home(), Some(last_good(&self.home)))
     }
 
     /// The registry in canonical form: every key of every entry. Where the file
@@ -198,23 +170,33 @@ impl Governor {
     }
 }
 
+/// Where a home keeps the last good state of its registry.
+pub fn last_good(home: &Home) -> PathBuf {
+    home.state.join("repos.last-good.yml")
+}
+
 /// Checks a file that is to be a registry; needs no governor. `home` is what
-/// `~` stands for.
+/// `~` stands for; `memory` has the last good state, if it is a home's own file.
 ///
 /// # Errors
 /// Only that the file could not be read.
-pub fn check_registry(path: &Path, home: &Path) -> Result<CheckReport, Error> {
+pub fn check_registry(path: &Path, home: &Path, memory: Option<PathBuf>) -> Result<CheckReport, Error> {
     let registry = Registry::open(path.to_owned(), PathBuf::new(), home.to_owned());
-    let (document, mut errors) = match registry.check() {
-        Ok(document) => (Some(document), Vec::new()),
+    let registry = match memory {
+        Some(memory) => registry.recalling(memory),
+        None => registry,
+    };
+    let (document, Problems { listed: mut errors, left_out }) = match registry.check() {
+        Ok(document) => (Some(document), Problems::default()),
         Err(RegistryError::Invalid { problems, .. }) => (None, problems),
+        Err(RegistryError::Emptied { kept, .. }) => (None, vec![Problem::emptied(kept)].into()),
         Err(error) => return Err(error.into()),
     };
     let mut warnings = Vec::new();
     for (repo, place) in document.iter().flat_map(|(_, places)| places) {
         warnings.extend(unusual(&Former { repo: repo.clone(), path: place.clone() }));
     }
-    let all = errors.len() + warnings.len();
+    let all = errors.len() + left_out + warnings.len();
     errors.truncate(TOLD_MAX);
     warnings.truncate(TOLD_MAX - errors.len());
     Ok(CheckReport {
@@ -242,24 +224,16 @@ fn unusual(entry: &Former) -> Option<Problem> {
     Some(Problem { rule, message, fix: fix.to_owned(), ..entry.path.clone() })
 }
 
-/// What an edit would make of the file: the registry, and a unified diff.
-pub(super) fn preview(
-    registry: &Registry,
-    base: Option<&str>,
-    edit: &Edit,
-) -> Result<(std::sync::Arc<Document>, String), RegistryError> {
-    let dry = DryRun::default();
-    let before = fs::read(registry.path()).unwrap_or_default();
-    let document = registry.edit(&dry, base, edit)?;
+/// What was made of the file in a dry run, as a unified diff.
+fn diff(path: &Path, before: &[u8], dry: &DryRun) -> String {
     let after = dry.changes().into_iter().find_map(|change| match change {
         Change::Write(_, bytes) => Some(bytes),
         _ => None,
     });
-    let Some(after) = after else { return Ok((document, String::new())) };
-    let (before, after) = (String::from_utf8_lossy(&before), String::from_utf8_lossy(&after));
-    let name = shown(registry.path());
-    let diff = TextDiff::from_lines(&*before, &*after);
-    Ok((document, diff.unified_diff().header(&name, &name).to_string()))
+    let Some(after) = after else { return String::new() };
+    let (before, after) = (String::from_utf8_lossy(before), String::from_utf8_lossy(&after));
+    let name = shown(path);
+    TextDiff::from_lines(&*before, &*after).unified_diff().header(&name, &name).to_string()
 }
 
 /// Names and places that are taken.

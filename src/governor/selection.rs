@@ -17,7 +17,7 @@ use crate::{
     },
     git::Location,
     ledger::Filter,
-    registry::{Document, Repo, RepoStatus, Stage, nearest},
+    registry::{Document, Repo, RepoStatus, Stage, View, nearest},
 };
 
 /// Most names that an error lists.
@@ -106,8 +106,18 @@ impl Governor {
     /// The one repository that a selector means. That it means several is an
     /// error which lists them.
     pub fn select(&self, selector: &str) -> Result<Repo, Error> {
-        let document = self.document();
-        let found = self.meant(&Index::new(&document), selector)?;
+        self.select_one_in(&self.document(), selector)
+    }
+
+    /// As [`Governor::select`], with the state of the registry that it is from.
+    pub fn select_seen(&self, selector: &str) -> Result<(Repo, View), Error> {
+        let view = self.view();
+        Ok((self.select_one_in(&view.document, selector)?, view))
+    }
+
+    /// As [`Governor::select`], in one state of the registry.
+    pub(super) fn select_one_in(&self, document: &Document, selector: &str) -> Result<Repo, Error> {
+        let found = self.meant(&Index::new(document), selector)?;
         if let [at] = found[..] {
             return Ok(document.repos[at].clone());
         }
@@ -130,6 +140,13 @@ impl Governor {
     /// are none.
     pub fn select_all(&self, selectors: &[String]) -> Result<Vec<Repo>, Error> {
         self.select_in(&self.document(), selectors)
+    }
+
+    /// As [`Governor::select_all`], with the state of the registry that they are
+    /// from.
+    pub fn select_all_seen(&self, selectors: &[String]) -> Result<(Vec<Repo>, View), Error> {
+        let view = self.view();
+        Ok((self.select_in(&view.document, selectors)?, view))
     }
 
     /// As [`Governor::select_all`], in one state of the registry.

@@ -3,9 +3,10 @@ use std::{collections::HashMap, hash::Hash, ops::Range, path::Path};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Document, Problem, Repo, RepoStatus, Stage,
+    Document, Problem, Problems, Repo, RepoStatus, Stage,
+    locator::Locator,
     model::closest,
-    problem::{Fault, FileRule, Locator},
+    problem::{Fault, FileRule},
     rules,
     scalar::{Type, decoded, resolve},
     tree::{self, Kind, Node},
@@ -13,6 +14,10 @@ use super::{
 
 /// The most that a registry's file may be, in bytes.
 pub(super) const MAX_BYTES: usize = 8 << 20;
+/// Most mistakes that are noted; more are counted.
+pub(super) const NOTED: usize = 1_000;
+/// Most of an unknown word that is quoted, in characters.
+const WORD: usize = 80;
 
 /// Reads a registry. `home` is what `~` stands for.
 ///
@@ -20,9 +25,10 @@ pub(super) const MAX_BYTES: usize = 8 << 20;
 /// without entries.
 ///
 /// # Errors
-/// Everything that is wrong, in the order of the file. Where the bytes are not
-/// one YAML document that is a single problem: what follows cannot be judged.
-pub fn parse(bytes: &[u8], home: &Path) -> Result<Document, Vec<Problem>> {
+/// Everything that is wrong, in the order of the file; of more than a thousand
+/// mistakes only the first. Where the bytes are not one YAML document that is a
+/// single problem: what follows cannot be judged.
+pub fn parse(bytes: &[u8], home: &Path) -> Result<Document, Problems> {
     read(bytes, home).map(|read| read.document)
 }
 
@@ -36,26 +42,43 @@ pub(super) struct Read<'a> {
     pub root: Option<Node>,
 }
 
+impl Read<'_> {
+    /// Whether the text says nothing: it is empty, or only comments.
+    pub fn is_blank(&self) -> bool {
+        match self.root.as_ref().map(|root| &root.kind) {
+            None => true,
+            Some(Kind::Scalar { value, plain: true, .. }) => resolve(value) == Type::Null,
+            Some(_) => false,
+        }
+    }
+}
+
 /// The name of a state of the file.
 pub(super) fn version(bytes: &[u8]) -> String {
     hex::encode(&Sha256::digest(bytes)[..16])
 }
 
 /// As [`parse`], and keeps the text's structure.
-pub(super) fn read<'a>(bytes: &'a [u8], home: &Path) -> Result<Read<'a>, Vec<Problem>> {
+pub(super) fn read<'a>(bytes: &'a [u8], home: &Path) -> Result<Read<'a>, Problems> {
     let text = decoded(bytes, MAX_BYTES)?;
     let root =
         tree::build(text).map_err(|(at, fault)| vec![Locator::new(text, Vec::new()).problem(at, fault)])?;
-    let mut check =
-        Check { home, found: Vec::new(), secret: Vec::new(), lines: Locator::new(text, Vec::new()) };
+    let mut check = Check {
+        home,
+        found: Vec::new(),
+        left_out: 0,
+        secret: Vec::new(),
+        lines: Locator::new(text, Vec::new()),
+    };
     let repos = root.as_ref().map(|root| check.document(root)).unwrap_or_default();
     if check.found.is_empty() {
         return Ok(Read { document: Document { repos, version: version(bytes) }, text, root });
     }
-    let Check { mut found, secret, .. } = check;
+    let Check { mut found, left_out, secret, .. } = check;
     found.sort_by_key(|(at, _)| *at);
     let locator = Locator::new(text, secret);
-    Err(found.into_iter().map(|(at, fault)| locator.problem(at, fault)).collect())
+    let listed = found.into_iter().map(|(at, fault)| locator.problem(at, fault)).collect();
+    Err(Problems { listed, left_out })
 }
 
 /// Where the path of each entry is written, to say something about it.
@@ -80,6 +103,8 @@ pub(super) fn places(read: &Read<'_>) -> Vec<Problem> {
 struct Check<'a> {
     home: &'a Path,
     found: Vec<(usize, Fault)>,
+    /// How many more there are.
+    left_out: usize,
     secret: Vec<Range<usize>>,
     lines: Locator<'a>,
 }
@@ -89,7 +114,16 @@ type Seen<T> = HashMap<T, usize>;
 
 impl Check<'_> {
     fn wrong(&mut self, at: usize, fault: Fault) {
-        self.found.push((at, fault));
+        if self.found.len() < NOTED {
+            self.found.push((at, fault));
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    /// How many mistakes there are so far.
+    fn count(&self) -> usize {
+        self.found.len() + self.left_out
     }
 
     fn type_wrong(&mut self, at: usize, message: &str, fix: &str) {
@@ -302,11 +336,11 @@ impl Check<'_> {
         node: &Node,
         rule: impl Fn(&str) -> Result<T, String>,
     ) -> T {
-        let before = self.found.len();
+        let before = self.count();
         if let Some(text) = self.text(node) {
             return self.judged(key, node, rule(&text)).unwrap_or_default();
         }
-        if self.found.len() == before {
+        if self.count() == before {
             let tilde = matches!(&node.kind, Kind::Scalar { value, .. } if value == "~");
             let fix = if tilde { "a `~` alone means nothing in YAML, put it in quotes" } else { "" };
             let fault = Fault::new(FileRule::BadValue, format!("`{key}` must not be empty"));
@@ -348,9 +382,9 @@ impl Check<'_> {
         let items = self.items(node, "expected a list of texts", "write `[a, b]`").unwrap_or_default();
         let mut texts = Vec::new();
         for item in items {
-            let before = self.found.len();
+            let before = self.count();
             let text = self.text(item);
-            if self.found.len() == before {
+            if self.count() == before {
                 // Nothing and "" are told the same.
                 let text = text.unwrap_or_default();
                 texts.extend(self.judged(key, item, rule(&text)).map(|()| text));
@@ -362,8 +396,11 @@ impl Check<'_> {
 
 /// A key that is none of those that are known.
 pub(super) fn unknown(word: &str, keys: &[&str]) -> Fault {
-    let fault = Fault::new(FileRule::UnknownKey, format!("unknown key `{}`", word.escape_debug()));
-    match closest(keys.iter().copied(), word) {
+    let quoted: String = word.chars().take(WORD).collect();
+    let cut = if quoted.len() < word.len() { "…" } else { "" };
+    let fault = Fault::new(FileRule::UnknownKey, format!("unknown key `{}{cut}`", quoted.escape_debug()));
+    // A word that long is no slip of a key.
+    match closest(keys.iter().copied(), &quoted).filter(|_| cut.is_empty()) {
         Some(key) => fault.fix(format!("did you mean `{key}`?")),
         None => fault.fix(format!("known are {}", listed(keys))),
     }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::Problem;
+use super::{Problem, Problems};
 use crate::fs::{PathError, shown};
 
 /// Why the registry could not be read or edited.
@@ -10,12 +10,28 @@ pub enum RegistryError {
     #[error(transparent)]
     Io(#[from] PathError),
     /// The file as it stands is not a registry.
-    #[error("{}", listed(path, problems))]
+    #[error("{}", listed(path, problems, "; `kpmo registry check` lists all"))]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// Everything that is wrong, in the order of the file; never empty.
-        problems: Vec<Problem>,
+        /// Everything that is wrong; never empty. The message has the first ten.
+        problems: Problems,
+    },
+    /// A file of the predecessor's can't be taken over.
+    #[error("{}", listed(path, problems, ""))]
+    NotTakenOver {
+        /// The file.
+        path: PathBuf,
+        /// Everything that is wrong; never empty. The message has the first ten.
+        problems: Problems,
+    },
+    /// The file has no document any more, or is gone, though there were entries.
+    #[error("{}: {}", shown(path), lost(*kept))]
+    Emptied {
+        /// The file.
+        path: PathBuf,
+        /// How many entries the last good state has.
+        kept: usize,
     },
     /// The file changed since the version that the edit was based on.
     #[error("the registry changed meanwhile (it is at version {current} now): look again, then repeat")]
@@ -59,6 +75,15 @@ pub enum RegistryError {
         /// The lock file.
         lock: PathBuf,
     },
+    /// Each time that the file was about to be written, it had been saved by hand.
+    #[error(
+        "{} was changed each time that it was about to be written: try again when that is over",
+        shown(path)
+    )]
+    Restless {
+        /// The file.
+        path: PathBuf,
+    },
     /// A field's value that the file cannot hold.
     #[error("`{field}` {reason}")]
     Refused {
@@ -80,9 +105,23 @@ pub enum RegistryError {
     },
 }
 
-fn listed(path: &std::path::Path, problems: &[Problem]) -> String {
-    let file = shown(path);
-    problems.iter().map(|problem| format!("{file}:{problem}")).collect::<Vec<_>>().join("\n")
+impl RegistryError {
+    /// Whether the same edit may be done a little later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Io(_) | Self::Busy { .. } | Self::Restless { .. } | Self::Stale { .. })
+    }
+}
+
+fn listed(path: &std::path::Path, problems: &Problems, hint: &str) -> String {
+    match problems.told(path) {
+        (told, 0) => told,
+        (told, more) => format!("{told}\nand {more} more{hint}"),
+    }
+}
+
+fn lost(kept: usize) -> String {
+    let Problem { message, fix, .. } = Problem::emptied(kept);
+    format!("{message}; {fix}")
 }
 
 fn meant(nearest: Option<&str>) -> String {

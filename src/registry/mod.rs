@@ -3,8 +3,10 @@
 //! People write this file and kpmo edits it, so three promises hold here.
 //! A broken hand edit takes nothing down: [`Registry::view`] goes on serving
 //! the last good [`Document`] and says what is wrong, with line and column of
-//! everything that is. kpmo's own edits ([`Registry::edit`]) change the bytes
-//! of what they are about and no other. And no edit is written before two
+//! everything that is; a file that has lost all its text is a broken one, too.
+//! kpmo's own edits ([`Registry::edit`]) change the bytes
+//! of what they are about and no other, and what somebody saves by hand while
+//! they are made is kept. And no edit is written before two
 //! independent parsers have read the result and found exactly the change that
 //! was wanted.
 //!
@@ -21,6 +23,8 @@ mod check;
 mod edit;
 mod error;
 mod export;
+mod file;
+mod locator;
 mod model;
 mod opinion;
 mod predecessor;
@@ -34,6 +38,7 @@ mod store;
 mod tests;
 mod text;
 mod tree;
+mod writing;
 
 pub use change::{FieldChange, RepoChange};
 pub use check::parse;
@@ -42,5 +47,5 @@ pub use error::RegistryError;
 pub use export::{as_json, as_yaml};
 pub use model::{Document, Repo, RepoStatus, Stage, find, nearest, without_credentials};
 pub use predecessor::{Former, Predecessor, parse_predecessor};
-pub use problem::{FileRule, Problem};
+pub use problem::{FileRule, Problem, Problems};
 pub use store::{Registry, View};

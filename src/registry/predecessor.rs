@@ -10,10 +10,11 @@
 use std::{collections::HashMap, ops::Range, path::Path};
 
 use super::{
-    Problem, Repo, RepoStatus, Stage,
-    check::{no_such, unknown},
+    Problem, Problems, Repo, RepoStatus, Stage,
+    check::{NOTED, no_such, unknown},
+    locator::Locator,
     model::without_credentials,
-    problem::{Fault, FileRule, Locator},
+    problem::{Fault, FileRule},
     rules,
     scalar::{Type, decoded, resolve},
     tree::{self, Kind, Node},
@@ -59,21 +60,23 @@ pub struct Former {
 ///
 /// # Errors
 /// Everything that keeps it from being taken over, in the order of the file.
-pub fn parse_predecessor(bytes: &[u8], home: &Path) -> Result<Predecessor, Vec<Problem>> {
+pub fn parse_predecessor(bytes: &[u8], home: &Path) -> Result<Predecessor, Problems> {
     let text = decoded(bytes, MAX_BYTES)?;
     let lines = Locator::new(text, Vec::new());
-    let root = tree::build(text).map_err(|(at, fault)| vec![lines.problem(at, fault)])?;
+    let root = tree::build(text).map_err(|(at, fault)| Problems::from(vec![lines.problem(at, fault)]))?;
     let mut reading =
         Reading { home, lines, wrong: Vec::new(), notes: Vec::new(), secret: Vec::new(), owner: None };
     let found = reading.document(root.as_ref());
-    let Reading { wrong, notes, secret, .. } = reading;
+    let Reading { mut wrong, notes, secret, .. } = reading;
     let locator = Locator::new(text, secret);
     let placed = |mut faults: Vec<(usize, Fault)>| {
         faults.sort_by_key(|(at, _)| *at);
         faults.into_iter().map(|(at, fault)| locator.problem(at, fault)).collect::<Vec<_>>()
     };
     if !wrong.is_empty() {
-        return Err(placed(wrong));
+        let left_out = wrong.len().saturating_sub(NOTED);
+        wrong.truncate(NOTED);
+        return Err(Problems { listed: placed(wrong), left_out });
     }
     let entries = found.into_iter().map(|(at, repo)| {
         let fault = Fault { repo: Some(repo.name.clone()), ..Fault::new(FileRule::MissingPath, "") };

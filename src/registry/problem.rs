@@ -1,9 +1,9 @@
-use std::{fmt, ops::Range};
+use std::{fmt, path::Path};
 
-use super::{model::user_info, text::line_starts};
+use crate::fs::shown;
 
-/// How much of a long line is quoted, in characters.
-const QUOTED: usize = 160;
+/// How many problems a message tells.
+const TOLD: usize = 10;
 
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident = $name:literal,)+) => {
@@ -112,6 +112,21 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// That a file has lost its text, while the last good state has `kept` entries.
+    pub fn emptied(kept: usize) -> Self {
+        let kept = if kept == 1 { "1 repository".to_owned() } else { format!("{kept} repositories") };
+        Self {
+            rule: FileRule::Syntax,
+            repo: None,
+            line: 1,
+            column: 1,
+            message: format!("the file is empty (or gone); the last good state with {kept} stays in force"),
+            fix: "write `version: 1` and `repos: []` if you mean none".to_owned(),
+            snippet: String::new(),
+            caret: 0,
+        }
+    }
+
     /// What is wrong and what would be right, in one sentence.
     pub fn sentence(&self) -> String {
         if self.fix.is_empty() { self.message.clone() } else { format!("{}: {}", self.message, self.fix) }
@@ -131,63 +146,29 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Turns places (byte offsets) in a text into [`Problem`]s.
-pub(super) struct Locator<'a> {
-    text: &'a str,
-    starts: Vec<usize>,
-    secret: Vec<Range<usize>>,
+/// Everything that is wrong with a file, in its order; of very much only the
+/// first, and how much more there is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Problems {
+    /// What is told.
+    pub listed: Vec<Problem>,
+    /// How many more there are.
+    pub left_out: usize,
 }
 
-impl<'a> Locator<'a> {
-    /// For a text without byte order mark; `secret` are spans never to quote.
-    pub fn new(text: &'a str, secret: Vec<Range<usize>>) -> Self {
-        Self { text, starts: line_starts(text), secret }
+impl Problems {
+    /// The first of them, each with its place in the file at `path`, and how many
+    /// more there are: what fits into a message.
+    pub(super) fn told(&self, path: &Path) -> (String, usize) {
+        let file = shown(path);
+        let told = self.listed.iter().take(TOLD).map(|problem| format!("{file}:{problem}"));
+        let more = self.listed.len().saturating_sub(TOLD) + self.left_out;
+        (told.collect::<Vec<_>>().join("\n"), more)
     }
+}
 
-    /// The line of an offset, from 1.
-    pub fn line(&self, at: usize) -> usize {
-        self.starts.partition_point(|start| *start <= at).max(1)
-    }
-
-    /// The problem at an offset.
-    pub fn problem(&self, at: usize, fault: Fault) -> Problem {
-        let at = at.min(self.text.len());
-        let line = self.line(at);
-        let start = self.starts[line - 1];
-        let column = self.text[start..at].chars().count();
-        let end = self.starts.get(line).copied().unwrap_or(self.text.len());
-        let shown: Vec<char> = self.masked(start, self.text[start..end].trim_end_matches(['\r', '\n']));
-        let (from, caret) = if shown.len() <= QUOTED {
-            (0, column)
-        } else {
-            let from = column.saturating_sub(QUOTED / 2).min(shown.len() - QUOTED);
-            (from, column - from)
-        };
-        let snippet = shown.iter().skip(from).take(QUOTED).collect();
-        let Fault { rule, message, fix, repo } = fault;
-        Problem { rule, repo, line, column: column + 1, message, fix, snippet, caret }
-    }
-
-    /// A line, character by character, without what must not be shown.
-    fn masked(&self, start: usize, line: &str) -> Vec<char> {
-        let mut hidden: Vec<Range<usize>> = self.secret.clone();
-        let mut from = 0;
-        while let Some(scheme) = line[from..].find("://") {
-            let word = &line[from..];
-            let length =
-                word[scheme + 3..].find(char::is_whitespace).map_or(word.len(), |at| scheme + 3 + at);
-            if let Some((first, last)) = user_info(&word[..length]) {
-                hidden.push(start + from + first..start + from + last);
-            }
-            from += scheme + 3;
-        }
-        line.char_indices()
-            .map(|(at, char)| match char {
-                _ if hidden.iter().any(|span| span.contains(&(start + at))) => '*',
-                '\t' => ' ',
-                char if char.is_control() => char::REPLACEMENT_CHARACTER,
-                char => char,
-            })
-            .collect()
+impl From<Vec<Problem>> for Problems {
+    fn from(listed: Vec<Problem>) -> Self {
+        Self { listed, left_out: 0 }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     Problem,
-    problem::{Fault, FileRule, Locator},
+    locator::Locator,
+    problem::{Fault, FileRule},
 };
 
 /// The text without its byte order mark, if it is one that YAML can have.

@@ -1,26 +1,18 @@
 use std::{
-    fs::{self, File, Metadata},
-    io::{ErrorKind, Read as _},
-    os::unix::fs::MetadataExt,
+    fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use super::{
-    Document, Edit, Problem, RegistryError, Repo,
-    check::{self, MAX_BYTES},
-    edit, opinion, splice,
+    Document, Problem, RegistryError, Repo,
+    check::{self, Read},
+    file::{Stamp, load, stamp},
 };
-use crate::fs::{FileLock, IoContext, PathError, RealWriter, Writer};
+use crate::fs::{PathError, RealWriter, Writer};
 
-/// How long an edit waits for another's lock.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a file must have been at rest before its times are trusted to
-/// tell: two seconds is the coarsest clock of a file system (FAT).
-const SETTLED: Duration = Duration::from_secs(2);
 /// The mode of a new file: paths and remotes are nobody else's business.
-const MODE: u32 = 0o600;
+pub(super) const MODE: u32 = 0o600;
 
 /// The registry of one home: its file, and the last good state of it.
 ///
@@ -28,12 +20,22 @@ const MODE: u32 = 0o600;
 /// file.
 #[derive(Debug)]
 pub struct Registry {
-    path: PathBuf,
-    lock_path: PathBuf,
-    home: PathBuf,
+    pub(super) path: PathBuf,
+    pub(super) lock_path: PathBuf,
+    pub(super) home: PathBuf,
+    /// Who edits in this process: one after the other, in the order of coming.
+    pub(super) turn: Mutex<()>,
     /// Where the last good state is kept for the next process.
-    memory: Option<PathBuf>,
+    memory: Option<Memory>,
     state: Mutex<State>,
+}
+
+/// A file with the last good state.
+#[derive(Debug)]
+struct Memory {
+    path: PathBuf,
+    /// Whether it is written, too.
+    is_kept: bool,
 }
 
 /// The registry at one moment.
@@ -65,52 +67,13 @@ struct Seen {
     version: String,
 }
 
-/// What a file's metadata says about its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(meta: &Metadata) -> Self {
-        Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-            size: meta.size(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        }
-    }
-
-    fn is_settled(&self) -> bool {
-        let age = |(seconds, _): (i64, i64)| {
-            let then = UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
-            // A time in the future says nothing.
-            SystemTime::now().duration_since(then).unwrap_or_default()
-        };
-        age(self.modified) > SETTLED && age(self.changed) > SETTLED
-    }
-}
-
-/// A file as it was read.
-#[derive(Default)]
-struct Content {
-    bytes: Vec<u8>,
-    /// `None` if there is no file.
-    meta: Option<Metadata>,
-}
-
 impl Registry {
     /// The registry in the file `path`; `lock_path` is locked while it is
     /// edited, `home` is what `~` stands for. Nothing is read yet.
     pub fn open(path: PathBuf, lock_path: PathBuf, home: PathBuf) -> Self {
         let document = Arc::new(Document { repos: Vec::new(), version: check::version(b"") });
         let state = State { view: View { document, problem: None }, seen: None, good: false };
-        Self { path, lock_path, home, memory: None, state: Mutex::new(state) }
+        Self { path, lock_path, home, turn: Mutex::default(), memory: None, state: Mutex::new(state) }
     }
 
     /// Keeps each good state in the file `memory`, and begins with the one that
@@ -118,7 +81,13 @@ impl Registry {
     /// over a broken edit goes on where the last one was.
     #[must_use]
     pub fn remembering(self, memory: PathBuf) -> Self {
-        Self { memory: Some(memory), ..self }
+        Self { memory: Some(Memory { path: memory, is_kept: true }), ..self }
+    }
+
+    /// As [`Registry::remembering`], for one that only looks: nothing is written.
+    #[must_use]
+    pub fn recalling(self, memory: PathBuf) -> Self {
+        Self { memory: Some(Memory { path: memory, is_kept: false }), ..self }
     }
 
     /// The file that the registry is in.
@@ -148,88 +117,16 @@ impl Registry {
     /// (the problem there says nothing yet). Nothing is remembered.
     ///
     /// # Errors
-    /// [`RegistryError::Invalid`], and [`RegistryError::Io`].
+    /// [`RegistryError::Invalid`], [`RegistryError::Emptied`], and
+    /// [`RegistryError::Io`].
     pub fn check(&self) -> Result<(Document, Vec<(Repo, Problem)>), RegistryError> {
         let content = load(&self.path)?;
         let read = check::read(&content.bytes, &self.home)
             .map_err(|problems| RegistryError::Invalid { path: self.path.clone(), problems })?;
+        self.no_loss(&read)?;
         let places = check::places(&read);
         let places = read.document.repos.iter().cloned().zip(places).collect();
         Ok((read.document, places))
-    }
-
-    /// Changes the file, and nothing of it but what `edit` is about, keeping
-    /// its mode (0600 for a new one). If the file is a link, what it points to
-    /// is changed. A writer that is not real changes nothing and takes no lock;
-    /// what would be is returned all the same.
-    ///
-    /// # Errors
-    /// [`RegistryError::Invalid`] if the file is broken as it stands,
-    /// [`RegistryError::Stale`] if it is not at `base_version`,
-    /// [`RegistryError::Busy`] if the lock was not to be had in five seconds,
-    /// [`RegistryError::NameTaken`], [`RegistryError::PathTaken`],
-    /// [`RegistryError::IdTaken`], [`RegistryError::NotFound`] and
-    /// [`RegistryError::Refused`] if the edit makes no sense,
-    /// [`RegistryError::EditFailed`] if the text cannot be changed so that
-    /// exactly the wanted entries are read from it. Nothing is written then.
-    pub fn edit(
-        &self,
-        writer: &dyn Writer,
-        base_version: Option<&str>,
-        edit: &Edit,
-    ) -> Result<Arc<Document>, RegistryError> {
-        let _lock = if writer.is_real() {
-            let lock = FileLock::acquire_within(&self.lock_path, PATIENCE)?;
-            Some(lock.ok_or_else(|| RegistryError::Busy { lock: self.lock_path.clone() })?)
-        } else {
-            None
-        };
-        // The file that a link points to is replaced, not the link.
-        let target = match fs::canonicalize(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound && !self.path.is_symlink() => self.path.clone(),
-            target => target.at("resolve", &self.path)?,
-        };
-        let content = load(&target)?;
-        let invalid = |problems| RegistryError::Invalid { path: self.path.clone(), problems };
-        let old = check::read(&content.bytes, &self.home).map_err(invalid)?;
-        if let Some(base) = base_version
-            && base != old.document.version
-        {
-            return Err(RegistryError::Stale { current: old.document.version });
-        }
-        let wanted = edit::applied(&old.document, edit, &self.home)?;
-        if wanted == old.document.repos {
-            return Ok(Arc::new(old.document));
-        }
-        let failed = |reason| RegistryError::EditFailed { path: self.path.clone(), reason };
-        let text = splice::edited(&old, &wanted, edit, &self.home).map_err(failed)?;
-        let mark = &content.bytes[..content.bytes.len() - old.text.len()];
-        let bytes = [mark, text.as_bytes()].concat();
-        let document = self.confirmed(&bytes, &text, &wanted).map_err(failed)?;
-        let mode = content.meta.as_ref().map_or(MODE, |meta| meta.mode() & 0o7777);
-        writer.write(&target, &bytes, mode)?;
-        Ok(Arc::new(document))
-    }
-
-    /// Whether the file can hold such an entry: [`RegistryError::Refused`] says
-    /// why not. Other entries are not looked at.
-    pub fn accepts(&self, repo: &super::Repo) -> Result<(), RegistryError> {
-        edit::checked(repo, &self.home).map(drop)
-    }
-
-    /// Reads what is about to be written, twice, and compares.
-    fn confirmed(&self, bytes: &[u8], text: &str, wanted: &[super::Repo]) -> Result<Document, String> {
-        let document = check::parse(bytes, &self.home).map_err(|problems| {
-            let first = problems.first().map(Problem::sentence).unwrap_or_default();
-            format!("the result would not be a registry ({first})")
-        })?;
-        if document.repos != wanted {
-            return Err("the result would say something else than was asked for".into());
-        }
-        if opinion::repos(text, &self.home)? != wanted {
-            return Err("a second parser reads other values".into());
-        }
-        Ok(document)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -247,15 +144,21 @@ impl Registry {
         let version = check::version(&content.bytes);
         let known = state.seen.as_ref().is_some_and(|seen| seen.version == version);
         if !known {
-            match check::parse(&content.bytes, &self.home) {
-                Ok(document) => {
-                    state.view = View { document: Arc::new(document), problem: None };
+            let read = check::read(&content.bytes, &self.home)
+                .map_err(|problems| RegistryError::Invalid { path: self.path.clone(), problems });
+            let read = read.and_then(|read| self.no_loss_of(state, &read).map(|()| read));
+            match read {
+                Ok(read) => {
+                    let is_blank = read.is_blank();
+                    state.view = View { document: Arc::new(read.document), problem: None };
                     state.good = true;
-                    self.remember(&content.bytes);
+                    // That nobody has written anything yet is nothing to remember.
+                    if !is_blank {
+                        self.remember(&content.bytes);
+                    }
                 }
-                Err(problems) => {
+                Err(error) => {
                     self.fall_back(state);
-                    let error = RegistryError::Invalid { path: self.path.clone(), problems };
                     state.view.problem = Some(Arc::new(error));
                 }
             }
@@ -271,7 +174,7 @@ impl Registry {
 impl Registry {
     /// Not having it is no reason to fail: it is needed only if the file breaks.
     fn remember(&self, bytes: &[u8]) {
-        let Some(memory) = &self.memory else { return };
+        let Some(Memory { path: memory, is_kept: true }) = &self.memory else { return };
         if fs::read(memory).is_ok_and(|kept| kept == bytes) {
             return;
         }
@@ -280,43 +183,31 @@ impl Registry {
         }
     }
 
+    /// A file without a document is what is left of one that was being saved when
+    /// the disk was full, or that an editor has only just cut short: where there
+    /// were entries, it does not say that there are none now.
+    pub(super) fn no_loss(&self, read: &Read<'_>) -> Result<(), RegistryError> {
+        self.no_loss_of(&mut self.state(), read)
+    }
+
+    fn no_loss_of(&self, state: &mut State, read: &Read<'_>) -> Result<(), RegistryError> {
+        if !read.is_blank() {
+            return Ok(());
+        }
+        self.fall_back(state);
+        match state.view.document.repos.len() {
+            0 => Ok(()),
+            kept => Err(RegistryError::Emptied { path: self.path.clone(), kept }),
+        }
+    }
+
     /// Before anything good was seen, what an earlier process kept is the best.
     fn fall_back(&self, state: &mut State) {
-        let Some(memory) = self.memory.as_deref().filter(|_| !state.good) else { return };
+        let Some(memory) = self.memory.as_ref().filter(|_| !state.good) else { return };
         state.good = true;
-        let kept = load(memory).ok().and_then(|content| check::parse(&content.bytes, &self.home).ok());
+        let kept = load(&memory.path).ok().and_then(|content| check::parse(&content.bytes, &self.home).ok());
         if let Some(document) = kept {
             state.view.document = Arc::new(document);
         }
     }
-}
-
-fn stamp(path: &Path) -> Result<Option<Stamp>, PathError> {
-    match fs::metadata(path) {
-        Ok(meta) => Ok(Some(Stamp::of(&meta))),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).at("read", path),
-    }
-}
-
-/// Reads the file, with the metadata of what was read.
-fn load(path: &Path) -> Result<Content, PathError> {
-    // Looked at before it is opened: opening a FIFO would wait for its writer.
-    match fs::metadata(path) {
-        Ok(meta) if meta.is_file() => {}
-        Ok(_) => return Err(ErrorKind::InvalidInput.into()).at("read as a regular file", path),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Content::default()),
-        Err(error) => return Err(error).at("read", path),
-    }
-    let file = match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Content::default()),
-        file => file.at("open", path)?,
-    };
-    // Taken before the content: a change in between makes the stamp older than
-    // the content, never newer, and so is noticed at the next look.
-    let meta = file.metadata().at("read", path)?;
-    let mut bytes = Vec::new();
-    // Enough for the check to see that it is too much.
-    (&file).take(MAX_BYTES as u64 + 4).read_to_end(&mut bytes).at("read", path)?;
-    Ok(Content { bytes, meta: Some(meta) })
 }

@@ -5,6 +5,7 @@ use std::{collections::HashMap, ops::Range};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
 use super::{
+    check::MAX_BYTES,
     problem::{Fault, FileRule},
     text::{line, line_start, skip_trivia},
 };
@@ -12,6 +13,9 @@ use super::{
 /// How many nodes a file may have once its aliases are expanded: three times
 /// what two thousand full entries need, and soon reached by aliases of aliases.
 const NODES: usize = 250_000;
+/// How many bytes of text a file may have once its aliases are expanded: one
+/// large text that many borrow is few nodes.
+const BYTES: usize = 4 * MAX_BYTES;
 /// How deep nodes may nest; a registry needs four.
 const DEPTH: usize = 32;
 
@@ -101,18 +105,28 @@ impl Node {
         matches!(self.kind, Kind::List { open: Some(_), .. } | Kind::Map { open: Some(_), .. })
     }
 
-    /// How many nodes it is, and how deep.
-    fn measure(&self) -> (usize, usize) {
+    /// What a copy of it takes.
+    fn measure(&self) -> Size {
         let children: Vec<&Self> = match &self.kind {
-            Kind::Scalar { .. } => Vec::new(),
+            Kind::Scalar { value, .. } => return Size { nodes: 1, bytes: value.len(), depth: 0 },
             Kind::List { items, .. } => items.iter().collect(),
             Kind::Map { pairs, .. } => pairs.iter().flat_map(|(key, value)| [key, value]).collect(),
         };
-        let add = |(nodes, depth): (usize, usize), (more, deep): (usize, usize)| {
-            (nodes + more, depth.max(deep + 1))
+        let add = |sum: Size, more: Size| Size {
+            nodes: sum.nodes + more.nodes,
+            bytes: sum.bytes + more.bytes,
+            depth: sum.depth.max(more.depth + 1),
         };
-        children.into_iter().map(Self::measure).fold((1, 0), add)
+        children.into_iter().map(Self::measure).fold(Size { nodes: 1, bytes: 0, depth: 0 }, add)
     }
+}
+
+/// How many nodes, how much text, and how deep.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    nodes: usize,
+    bytes: usize,
+    depth: usize,
 }
 
 /// What keeps a text from being a tree: the offset, and what is wrong there.
@@ -144,6 +158,7 @@ pub(super) fn build(text: &str) -> Result<Option<Node>, NoTree> {
         open: Vec::new(),
         anchors: HashMap::new(),
         nodes: 0,
+        bytes_copied: 0,
         root: None,
     };
     let mut parser: Parser<StrInput> = Parser::new_from_str(text);
@@ -186,9 +201,10 @@ struct Builder<'a> {
     /// Byte offset of each character; `None` where the two are the same.
     bytes: Option<Vec<usize>>,
     open: Vec<Open>,
-    /// Each anchor's node, how many nodes that is, and how deep.
-    anchors: HashMap<usize, (Node, usize, usize)>,
+    /// Each anchor's node, and its size.
+    anchors: HashMap<usize, (Node, Size)>,
     nodes: usize,
+    bytes_copied: usize,
     root: Option<Node>,
 }
 
@@ -245,18 +261,15 @@ impl Builder<'_> {
                 self.put(Node { span, kind, origin: None }, done.anchor)
             }
             Event::Alias(anchor) => {
-                let Some((node, count, depth)) = self.anchors.get(&anchor) else {
+                let Some((_, size)) = self.anchors.get(&anchor) else {
                     return Err((start, syntax("this alias is part of what it stands for")));
                 };
-                // Counted before it is copied: the copy is what a bomb is after.
-                self.nodes += count;
-                if self.nodes > NODES {
-                    let message = format!("aliases expand this file to more than {NODES} nodes");
-                    return Err((start, too_large(message)));
-                }
-                if self.open.len() + depth > DEPTH {
+                let size = *size;
+                self.copied(start, size)?;
+                if self.open.len() + size.depth > DEPTH {
                     return Err((start, too_large(format!("nested more than {DEPTH} deep"))));
                 }
+                let node = &self.anchors[&anchor].0;
                 let node =
                     Node { span: start..end, kind: node.kind.clone(), origin: Some(node.span.clone()) };
                 self.put(node, 0)
@@ -273,15 +286,30 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// Counts what is about to be copied, before it is: the copy is what a bomb
+    /// is after.
+    fn copied(&mut self, at: usize, size: Size) -> Result<(), NoTree> {
+        self.nodes += size.nodes;
+        self.bytes_copied += size.bytes;
+        let message = if self.nodes > NODES {
+            format!("aliases expand this file to more than {NODES} nodes")
+        } else if self.bytes_copied > BYTES {
+            format!("anchors and aliases expand this file to more than {} MiB", BYTES >> 20)
+        } else {
+            return Ok(());
+        };
+        Err((at, too_large(message)))
+    }
+
     fn put(&mut self, node: Node, anchor: usize) -> Result<(), NoTree> {
         self.nodes += 1;
         if self.nodes > NODES {
             return Err((node.span.start, too_large(format!("the file has more than {NODES} nodes"))));
         }
         if anchor != 0 {
-            let (count, depth) = node.measure();
-            self.nodes += count;
-            self.anchors.insert(anchor, (node.clone(), count, depth));
+            let size = node.measure();
+            self.copied(node.span.start, size)?;
+            self.anchors.insert(anchor, (node.clone(), size));
         }
         match self.open.last_mut() {
             Some(open) => open.children.push(node),

@@ -21,6 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Messages that wait for a slow reader; the flow behind then waits, too.
 pub(super) const AHEAD: usize = 64;
 
+/// What a message may cost in the headers, in bytes: in HTTP/2 all of an answer's
+/// have 16 KiB, and the message is among them twice.
+const MESSAGE_MAX: usize = 5 << 10;
+/// The same for a value of the details.
+const VALUE_MAX: usize = 2 << 10;
+
 /// A stream of answers.
 pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -59,9 +65,28 @@ pub(super) fn status(error: Error) -> Status {
         None => tracing::debug!(reason, message = error.message, "refused"),
     }
     let metadata: HashMap<String, String> =
-        error.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        error.metadata.into_iter().map(|(key, value)| (key.to_owned(), cut(value, VALUE_MAX))).collect();
     let details = ErrorDetails::with_error_info(reason, "kpmo", metadata);
-    Status::with_error_details(code, error.message, details)
+    Status::with_error_details(code, cut(error.message, MESSAGE_MAX), details)
+}
+
+/// A text that costs at most `most` bytes where it is percent-encoded, as
+/// messages are in headers; what is too much of it becomes `…`.
+fn cut(mut text: String, most: usize) -> String {
+    let mut cost = 0;
+    let too_much = text.char_indices().find(|(_, char)| {
+        cost += if char.is_ascii_alphanumeric() || "-_.,:;/()'=+".contains(*char) {
+            1
+        } else {
+            3 * char.len_utf8()
+        };
+        cost > most
+    });
+    if let Some((at, _)) = too_much {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
 }
 
 /// The governor, for what changes something: refused once the daemon is ending.
@@ -194,6 +219,19 @@ fn deadline(metadata: &MetadataMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_message_fits_into_headers() {
+        for word in ["a", "ä b", "`\n", "漢"] {
+            let error =
+                Error::new(Reason::RegistryInvalid, word.repeat(20_000)).with("path", word.repeat(9_000));
+            let headers = status(error).into_http::<()>().into_parts().0.headers;
+            let size: usize = headers.iter().map(|(key, value)| key.as_str().len() + value.len() + 32).sum();
+            assert!(size < 16 << 10, "{word:?}: {size}");
+        }
+        assert_eq!(cut("as it was".into(), MESSAGE_MAX), "as it was");
+        assert_eq!(cut("ääää".into(), 13), "ää…");
+    }
 
     #[test]
     fn deadlines_are_read_in_every_unit() {

@@ -60,8 +60,7 @@ impl RepoRegistry for Service {
         let governor = Arc::clone(&self.0);
         let (metadata, _, request) = request.into_parts();
         blocking(&metadata, move || {
-            let repos = governor.select_all(&request.selectors)?;
-            let view = governor.registry_view();
+            let (repos, view) = governor.select_all_seen(&request.selectors)?;
             Ok(ListReposResponse {
                 repos: repos.into_iter().map(convert::repo).collect(),
                 registry_version: view.document.version.clone(),
@@ -75,9 +74,10 @@ impl RepoRegistry for Service {
         let governor = Arc::clone(&self.0);
         let (metadata, _, request) = request.into_parts();
         blocking(&metadata, move || {
+            let (repo, view) = governor.select_seen(&request.selector)?;
             Ok(GetRepoResponse {
-                repo: Some(convert::repo(governor.select(&request.selector)?)),
-                registry_version: governor.registry_view().document.version.clone(),
+                repo: Some(convert::repo(repo)),
+                registry_version: view.document.version.clone(),
             })
         })
         .await

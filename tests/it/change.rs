@@ -337,6 +337,61 @@ fn a_change_that_rests_on_an_older_registry_is_refused_over_grpc() {
 }
 
 #[test]
+fn many_changes_at_once_without_a_version_are_all_made() {
+    const CALLERS: usize = 8;
+    const EACH: usize = 5;
+    let world = World::new().repo("app", &FILES).up();
+    std::thread::scope(|scope| {
+        for caller in 0..CALLERS {
+            let world = &world;
+            scope.spawn(move || {
+                let connection = Caller::new(world).unwrap();
+                for at in 0..EACH {
+                    let patch = proto::RepoPatch {
+                        add_tags: vec![format!("{caller}-{at}")],
+                        ..proto::RepoPatch::default()
+                    };
+                    let update = proto::UpdateRepoRequest {
+                        selectors: vec!["app".into()],
+                        patch: Some(patch),
+                        ..proto::UpdateRepoRequest::default()
+                    };
+                    connection.wait(connection.registry().update_repo(update)).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(entry(&world, "app")["tags"].as_array().unwrap().len(), CALLERS * EACH);
+}
+
+#[test]
+fn repositories_added_at_once_are_named_apart_and_registered_once() {
+    let world = World::new().repo("app", &FILES).up();
+    let places = ["x/api", "y/api", "z/api"];
+    for place in places {
+        world.init(place, &[], &FILES);
+    }
+    std::thread::scope(|scope| {
+        for place in [places, places].concat() {
+            let world = &world;
+            scope.spawn(move || {
+                let caller = Caller::new(world).unwrap();
+                let path = world.at(place).path.to_str().unwrap().into();
+                let add = proto::AddRepoRequest { path, ..proto::AddRepoRequest::default() };
+                caller.wait(caller.registry().add_repo(add)).unwrap();
+            });
+        }
+    });
+    let listed = world.json(["repo", "list"]);
+    let names: Vec<&str> =
+        listed["repos"].as_array().unwrap().iter().map(|repo| repo["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+    assert_eq!(names.iter().filter(|name| **name == "api").count(), 1, "{names:?}");
+    assert_eq!(names.iter().filter(|name| name.ends_with("-api")).count(), 2, "{names:?}");
+    assert_eq!(world.events("repo-added").len(), 4);
+}
+
+#[test]
 fn changes_at_once_lose_nothing() {
     let world = World::new().repo("app", &FILES).repo("lib", &FILES).up();
     std::thread::scope(|scope| {

@@ -133,6 +133,21 @@ fn edits_by_hand_are_kept_seen_at_once_and_given_ids() {
 }
 
 #[test]
+fn an_entry_written_by_hand_comes_to_be_recorded() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let lib = world.init("lib", &[], &[("a.txt", "one\n")]);
+    let by_hand = format!("  - {{name: lib, local_path: {}}}\n", lib.path.display());
+    fs::write(world.home().join("config/repos.yml"), world.registry() + &by_hand).unwrap();
+    let id = world.status("lib")["id"].clone();
+    let added = world.until_events("repo-added", 2).remove(1);
+    assert_eq!((&added["repo"], &added["attributes"]["heads"]), (&id, &lib.head().into()));
+    // Once, whoever else meets it.
+    world.kpmo(["repo", "add", "lib"]).fine();
+    world.kpmo(["scan", ".", "--register"]).fine();
+    assert_eq!(world.events("repo-added").len(), 2);
+}
+
+#[test]
 fn a_broken_registry_takes_nothing_down() {
     let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
     let app = world.at("app");
@@ -157,6 +172,28 @@ fn a_broken_registry_takes_nothing_down() {
     fs::write(world.home().join("config/repos.yml"), &good).unwrap();
     world.kpmo(["governor", "status"]).fine();
     world.kpmo(["repo", "add", "new"]).fine();
+}
+
+/// A disk that was full, or an editor that is still saving.
+#[test]
+fn a_registry_that_lost_its_text_is_a_broken_one() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    world.init("new", &[], &[]);
+    let good = world.registry();
+    let file = world.home().join("config/repos.yml");
+    let lost: [&dyn Fn(); 2] = [&|| fs::write(&file, "").unwrap(), &|| fs::remove_file(&file).unwrap()];
+    for lose in lost {
+        lose();
+        let told = "the last good state with 1 repository stays in force";
+        world.kpmo(["governor", "status"]).ended(1).says("config/repos.yml:").says(told);
+        world.kpmo(["registry", "check"]).ended(1).says(told);
+        world.kpmo(["repo", "add", "new"]).ended(1).says(told).says("`repos: []`");
+        world.kpmo(["repo", "list"]).fine().says("app");
+        app.stage("a.txt", secret()).commit().refused().says("refused in app");
+    }
+    fs::write(&file, &good).unwrap();
+    world.kpmo(["governor", "status"]).fine();
 }
 
 #[test]

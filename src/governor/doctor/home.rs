@@ -183,7 +183,7 @@ pub(super) fn configuration(
             checks.push(Check::fine("registry", said));
         }
         Some(RegistryError::Invalid { path, problems }) => {
-            checks.extend(problems.iter().map(|problem| {
+            checks.extend(problems.listed.iter().map(|problem| {
                 let line = u32::try_from(problem.line).unwrap_or_default();
                 let said =
                     format!("{}:{}:{}: {}", shown(path), problem.line, problem.column, problem.message);
@@ -191,6 +191,14 @@ pub(super) fn configuration(
                     .at(path)
                     .line(line)
             }));
+            if problems.left_out > 0 {
+                let said = format!("{}: and {} more", shown(path), problems.left_out);
+                checks.push(Check::error("registry", said, "mend the first ones").at(path));
+            }
+        }
+        Some(error @ RegistryError::Emptied { path, .. }) => {
+            let fix = "restore the file, for instance from state/repos.last-good.yml";
+            checks.push(Check::error("registry", error.to_string(), fix).at(path));
         }
         Some(error) => checks.push(Check::error("registry", error.to_string(), "make the file readable")),
     }

@@ -64,6 +64,10 @@ impl Governor {
         let _turn = super::locked(&turn);
         let hooks = self.put_hooks(repo, &location, mode, writer)?;
         self.record_hooks(repo, EventKind::HooksInstalled, &hooks, writer)?;
+        if writer.is_real() {
+            // What they tell of is judged by where branches stand now.
+            self.want_identity(repo.id.as_deref(), false);
+        }
         Ok(hooks)
     }
 

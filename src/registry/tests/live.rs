@@ -1,6 +1,7 @@
 //! The registry on a real file.
 
 use std::{
+    cell::Cell,
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::PathBuf,
@@ -10,7 +11,7 @@ use std::{
 use super::{Edit, HOME, add, assign, remove};
 use crate::{
     fs::{DryRun, FileLock, RealWriter},
-    registry::{Registry, RegistryError},
+    registry::{Document, Registry, RegistryError},
 };
 
 const TWO: &str =
@@ -64,7 +65,7 @@ fn edits_by_hand_are_seen_at_once_and_broken_ones_leave_the_last_good() {
         assert!(told.starts_with(&format!("{}:4:12: the name `a`", place.file().display())), "{told}");
     }
     let error = registry.edit(&RealWriter, None, &add("x", "/x")).unwrap_err();
-    assert!(matches!(error, RegistryError::Invalid { problems, .. } if problems.len() == 1));
+    assert!(matches!(error, RegistryError::Invalid { problems, .. } if problems.listed.len() == 1));
 
     // Back to what was broken before it, and to what was good.
     fs::write(place.file(), TWO).unwrap();
@@ -72,11 +73,51 @@ fn edits_by_hand_are_seen_at_once_and_broken_ones_leave_the_last_good() {
     assert_eq!(registry.view().document, first.document);
 
     fs::remove_file(place.file()).unwrap();
-    assert_eq!(names(&registry), [""; 0]);
     fs::create_dir(place.file()).unwrap();
     assert!(matches!(*registry.view().problem.unwrap(), RegistryError::Io(_)));
     fs::remove_dir(place.file()).unwrap();
+    fs::write(place.file(), TWO).unwrap();
     assert!(registry.view().problem.is_none());
+}
+
+/// What is left where the disk was full, or while an editor saves in place.
+#[test]
+fn a_file_that_lost_its_text_says_not_that_there_are_no_repositories() {
+    let place = Place::new(TWO);
+    let memory = place.dir.path().join("good.yml");
+    let registry = place.open().remembering(memory.clone());
+    assert_eq!(names(&registry), ["a", "b"]);
+    let lost: [&dyn Fn(); 4] = [
+        &|| fs::write(place.file(), "").unwrap(),
+        &|| fs::remove_file(place.file()).unwrap(),
+        &|| fs::write(place.file(), "# mine\n").unwrap(),
+        &|| fs::write(place.file(), "---\n").unwrap(),
+    ];
+    for lose in lost {
+        lose();
+        // For this governor, for the next one, and for one that only looks.
+        let next = place.open().remembering(memory.clone());
+        for registry in [&registry, &next, &place.open().recalling(memory.clone())] {
+            assert_eq!(names(registry), ["a", "b"]);
+            let told = registry.view().problem.unwrap().to_string();
+            let wanted = format!(
+                "{}: the file is empty (or gone); the last good state with 2 repositories stays in force; \
+                 write `version: 1` and `repos: []` if you mean none",
+                place.file().display()
+            );
+            assert_eq!(told, wanted);
+            let error = registry.edit(&RealWriter, None, &add("x", "/x")).unwrap_err();
+            assert!(matches!(error, RegistryError::Emptied { kept: 2, .. }), "{error}");
+            assert!(matches!(registry.check(), Err(RegistryError::Emptied { .. })));
+        }
+        assert_eq!(fs::read_to_string(&memory).unwrap(), TWO);
+    }
+    fs::write(place.file(), "version: 1\nrepos: []\n").unwrap();
+    assert!(registry.view().problem.is_none() && names(&registry).is_empty());
+    // Where there are none, there is nothing to lose.
+    fs::remove_file(place.file()).unwrap();
+    assert!(registry.view().problem.is_none());
+    registry.edit(&RealWriter, None, &add("x", "/x")).unwrap();
 }
 
 #[test]
@@ -176,6 +217,59 @@ fn editors_at_once_lose_nothing() {
     wanted.extend((0..4).flat_map(|worker| [0, 2, 4, 6].map(|at| format!("w{worker}-{at}"))));
     assert_eq!(found, wanted);
     assert!(place.text().starts_with(TWO));
+}
+
+#[test]
+fn what_is_saved_by_hand_during_an_edit_is_kept() {
+    let place = Place::new(TWO);
+    let registry = place.open();
+    let plans = Cell::new(0);
+    let plan = |document: &Document| {
+        plans.set(plans.get() + 1);
+        if plans.get() == 1 {
+            // Same size, same moment.
+            fs::write(place.file(), TWO.replace("# b", "# c")).unwrap();
+        }
+        Ok::<_, RegistryError>((add("x", "/x"), document.version.clone()))
+    };
+    let before = registry.view().document.version.clone();
+    let (after, seen) = registry.edit_with(&RealWriter, None, plan).unwrap();
+    assert_eq!((plans.get(), after.repos.len()), (2, 3));
+    assert_ne!(seen, before);
+    assert!(place.text().starts_with(&TWO.replace("# b", "# c")), "{}", place.text());
+
+    // It begins anew a few times, and then says so.
+    let again = |_: &Document| {
+        plans.set(plans.get() + 1);
+        fs::write(place.file(), format!("{TWO}# {}\n", plans.get())).unwrap();
+        Ok::<_, RegistryError>((add("y", "/y"), ()))
+    };
+    let error = registry.edit_with(&RealWriter, None, again).unwrap_err();
+    assert!(matches!(error, RegistryError::Restless { .. }), "{error}");
+    assert_eq!(place.text(), format!("{TWO}# 7\n"));
+    let left = fs::read_dir(place.dir.path()).unwrap().flatten().map(|entry| entry.file_name());
+    assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with('.')));
+}
+
+#[test]
+fn edits_are_planned_on_what_they_change() {
+    let place = Place::new("version: 1\nrepos: []\n");
+    let registry = place.open();
+    // Each takes the next number for its name, which is free only once.
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                for _ in 0..4 {
+                    let plan = |document: &Document| {
+                        let name = document.repos.len().to_string();
+                        Ok::<_, RegistryError>((add(&format!("n{name}"), &format!("/{name}")), ()))
+                    };
+                    registry.edit_with(&RealWriter, None, plan).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(names(&registry), (0..64).map(|at| format!("n{at}")).collect::<Vec<_>>());
 }
 
 #[test]

@@ -21,7 +21,9 @@ fn home() -> &'static Path {
 fn read(text: &str) -> Document {
     match parse(text.as_bytes(), home()) {
         Ok(document) => document,
-        Err(problems) => panic!("{}\n{text}", problems.iter().map(ToString::to_string).collect::<String>()),
+        Err(problems) => {
+            panic!("{}\n{text}", problems.listed.iter().map(ToString::to_string).collect::<String>())
+        }
     }
 }
 

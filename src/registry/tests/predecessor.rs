@@ -24,7 +24,7 @@ fn told(problems: &[crate::registry::Problem]) -> Vec<String> {
 }
 
 fn wrong(text: &str) -> Vec<String> {
-    told(&parse_predecessor(text.as_bytes(), home()).unwrap_err())
+    told(&parse_predecessor(text.as_bytes(), home()).unwrap_err().listed)
 }
 
 #[test]

@@ -1,11 +1,14 @@
 use std::path::{Path, PathBuf};
 
 use super::{HOME, ID, home, read, repo};
-use crate::registry::{Problem, RepoStatus, Stage, find, nearest, parse, without_credentials};
+use crate::registry::{
+    FileRule, Problem, RegistryError, RepoStatus, Stage, find, nearest, parse, without_credentials,
+};
+use crate::registry::{locator::Locator, problem::Fault};
 
 /// The problems of a text, each as `line:column message`.
 fn wrong(text: impl AsRef<[u8]>) -> Vec<String> {
-    let problems = parse(text.as_ref(), home()).unwrap_err();
+    let problems = parse(text.as_ref(), home()).unwrap_err().listed;
     problems
         .iter()
         .map(|problem| format!("{}:{} {}", problem.line, problem.column, problem.sentence()))
@@ -13,7 +16,7 @@ fn wrong(text: impl AsRef<[u8]>) -> Vec<String> {
 }
 
 fn only(text: impl AsRef<[u8]>) -> Problem {
-    let mut problems = parse(text.as_ref(), home()).unwrap_err();
+    let mut problems = parse(text.as_ref(), home()).unwrap_err().listed;
     assert_eq!(problems.len(), 1, "{problems:?}");
     problems.remove(0)
 }
@@ -177,7 +180,7 @@ fn a_problem_quotes_its_line_with_a_caret() {
     // With a byte order mark the first column is still the first.
     assert_eq!(wrong("\u{feff}x: 1\nversion: 1\n"), ["1:1 unknown key `x`: known are `version`, `repos`"]);
     let long = format!("version: 1\nrepos: [{}, oops]\n", vec!["{name: a, local_path: /a}"; 40].join(", "));
-    let problem = parse(long.as_bytes(), home()).unwrap_err().pop().unwrap();
+    let problem = parse(long.as_bytes(), home()).unwrap_err().listed.pop().unwrap();
     let cut: String = problem.snippet.chars().skip(problem.caret).collect();
     assert!(cut.starts_with("oops]") && problem.snippet.chars().count() == 160, "{problem}");
 }
@@ -220,10 +223,25 @@ fn alias_bombs_and_deep_nesting_are_refused() {
 }
 
 #[test]
+fn a_large_text_is_not_borrowed_by_many() {
+    let borrowed = |times: usize| {
+        let mut text = format!("version: 1\nx: &x {}\n", "a".repeat(1 << 20));
+        text.push_str(&format!("y: [{}]\n", vec!["*x"; times].join(", ")));
+        wrong(text).join("\n")
+    };
+    assert!(borrowed(30).contains("unknown key `y`"), "{:.200}", borrowed(30));
+    assert_eq!(borrowed(3_000), "3:129 anchors and aliases expand this file to more than 32 MiB");
+    // A copy is made for each of anchors within each other, too.
+    let nested = format!("version: 1\nx: {}{}", "&a [".repeat(10), "a".repeat(7 << 20)) + &"]".repeat(10);
+    assert!(only(nested).message.contains("more than 32 MiB"));
+}
+
+#[test]
 fn secrets_are_not_quoted() {
     let text = "version: 1\nrepos:\n  - {name: a/b, token: hunter2, local_path: /a, remote_url: 'https://me:hunter2@example.org/x'}\n";
     let told = parse(text.as_bytes(), home())
         .unwrap_err()
+        .listed
         .iter()
         .map(ToString::to_string)
         .collect::<Vec<_>>()
@@ -234,6 +252,52 @@ fn secrets_are_not_quoted() {
     // Where the line is no YAML at all, the URL is still masked.
     let told = only("version: 1\nrepos: [{remote_url: https://hunter2@example.org\n - x\n").to_string();
     assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn secrets_are_not_quoted_from_long_lines_either() {
+    // What makes a secret of it can be far to the left and to the right.
+    for far in [0, 100, 1_000, 5_000].map(|length| "x".repeat(length)) {
+        let hidden = format!("https://{far}hunter2{far}@example.org/");
+        let text = format!("{}, {hidden}, {}", "y ".repeat(300), "ü".repeat(300));
+        let shown = |at: usize| Locator::new(&text, Vec::new()).problem(at, Fault::new(FileRule::Syntax, ""));
+        let url = text.find("https").unwrap();
+        for at in (url..url + hidden.len()).step_by(7) {
+            assert!(!shown(at).snippet.contains("hunter2"), "{} {at}: {:?}", far.len(), shown(at));
+        }
+        assert!(shown(0).snippet.starts_with("y y ") && shown(text.len()).snippet.ends_with("üü"));
+        let span = url..url + hidden.len();
+        let secret = vec![span.start + 9..span.end, span.clone(), span.start..span.start + 10];
+        let problem = Locator::new(&text, secret).problem(span.end, Fault::new(FileRule::Syntax, ""));
+        let quoted: Vec<char> = problem.snippet.chars().collect();
+        assert_eq!((quoted[problem.caret - 1], quoted[problem.caret]), ('*', ','));
+    }
+}
+
+#[test]
+fn of_very_many_mistakes_the_first_are_told_and_the_rest_counted() {
+    let keys: Vec<String> = (0..50_000).map(|at| format!("key-{at}: hunter2")).collect();
+    let text = format!("version: 1\nrepos: [{{{}}}]\n", keys.join(", "));
+    let problems = parse(text.as_bytes(), home()).unwrap_err();
+    // Name and path are missing, too.
+    assert_eq!((problems.listed.len(), problems.left_out), (1_000, 49_002));
+    for (at, problem) in problems.listed.iter().enumerate() {
+        assert!(
+            problem.message.starts_with(&format!("unknown key `key-{at}`: "))
+                || problem.message == format!("unknown key `key-{at}`"),
+            "{problem}"
+        );
+        assert!(problem.snippet.chars().count() == 160 && !problem.snippet.contains("hunter2"), "{problem}");
+        let quoted: String = problem.snippet.chars().skip(problem.caret).collect();
+        assert!(quoted.starts_with(&format!("key-{at}: ***")), "{problem}");
+        assert_eq!(problem.column, text[11..].find(&format!("key-{at}:")).unwrap() + 1);
+    }
+    let told = RegistryError::Invalid { path: "repos.yml".into(), problems }.to_string();
+    assert!(told.ends_with("\nand 49992 more; `kpmo registry check` lists all"), "{told}");
+    assert_eq!(told.lines().count(), 10 * 3 + 1);
+    let word = format!("version: 1\n{}: 1\n", "k".repeat(1_000));
+    let told = only(word).to_string();
+    assert!(told.len() < 1_000, "{told}");
 }
 
 #[test]

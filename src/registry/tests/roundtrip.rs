@@ -437,8 +437,8 @@ proptest! {
     fn no_bytes_upset_the_reader(bytes in vec(any::<u8>(), 0..200), text in "[-a-z:#&*!|>'\"{}\\[\\], \n\t~1?%@]{0,80}") {
         for bytes in [bytes.as_slice(), text.as_bytes(), format!("version: 1\nrepos:\n{text}").as_bytes()] {
             if let Err(problems) = crate::registry::parse(bytes, super::home()) {
-                prop_assert!(!problems.is_empty());
-                for problem in problems {
+                prop_assert!(!problems.listed.is_empty());
+                for problem in problems.listed {
                     prop_assert!(problem.line > 0 && problem.column > 0 && problem.to_string().contains('^'));
                 }
             }
