@@ -124,7 +124,8 @@ impl World {
         command
     }
 
-    /// Registers repositories past `kpmo up`, which would snapshot each.
+    /// Registers repositories by hand, and waits until each is known and has its
+    /// first snapshot.
     fn register(&self, repos: &[PathBuf]) -> Result<()> {
         succeed(self.kpmo(&["up"]).arg(self.path("bin")))?;
         succeed(&mut self.kpmo(&["governor", "stop"]))?;
@@ -136,7 +137,26 @@ impl World {
         fs::write(self.path("home/config/repos.yml"), text)?;
         succeed(&mut self.kpmo(&["governor", "start"]))?;
         succeed(&mut self.kpmo(&["install-hooks", "--all"]))?;
-        Ok(())
+        self.settle(repos.len())
+    }
+
+    /// Waits for what the governor does by itself with so many new repositories.
+    fn settle(&self, repos: usize) -> Result<()> {
+        let wanted = self.path("home/state/snapshots-wanted");
+        let deadline = Instant::now() + Duration::from_secs(900);
+        loop {
+            let added = succeed(&mut self.kpmo(&["events", "--json", "--kind", "repo-added"]))?.stdout;
+            let is_known =
+                added.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count() >= repos;
+            let is_done = fs::read_dir(&wanted).map_or(true, |mut entries| entries.next().is_none());
+            if is_known && is_done {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err("the governor does not come to an end".into());
+            }
+            thread::sleep(Duration::from_millis(500));
+        }
     }
 
     fn pid(&self) -> Result<u32> {
