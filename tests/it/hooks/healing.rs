@@ -70,21 +70,19 @@ fn it_is_healed_at_the_next_event_of_the_past() {
 }
 
 #[test]
-fn it_is_healed_when_status_notices_and_at_the_start() {
+fn it_is_healed_while_the_governor_runs_and_at_its_start() {
     let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
     let app = world.at("app");
     for name in ["pre-commit", "post-commit"] {
         fs::remove_file(app.hook(name)).unwrap();
     }
-    assert_eq!(world.status("app")["hooks"], "partial");
     world.until("status is well again", || world.status("app")["hooks"] == "ok");
-    world.until_events("hooks-healed", 1);
+    world.until("it is told", || !world.events("hooks-healed").is_empty());
 
     world.stop();
     usurp(&app, "post-commit");
     world.kpmo(["governor", "start"]).fine();
     world.until("the hook is ours again", || is_ours(&world, &app, "post-commit"));
-    world.until_events("hooks-healed", 2);
 }
 
 #[test]
@@ -93,7 +91,6 @@ fn a_hooks_path_that_another_tool_sets_is_healed() {
     let app = world.at("app");
     World::script(&app.path.join(".tool/pre-commit"), "#!/bin/sh\necho tool >&2\n");
     app.git(["config", "core.hooksPath", ".tool"]).fine();
-    assert_eq!(world.status("app")["hooks"], "foreign");
     world.until("status is well again", || world.status("app")["hooks"] == "ok");
     let said = app.stage("a.txt", secret()).commit().refused();
     assert_eq!(said.stderr.matches("tool").count(), 1);
@@ -101,6 +98,40 @@ fn a_hooks_path_that_another_tool_sets_is_healed() {
     app.git(["config", "core.hooksPath", ".tool"]).fine();
     world.until("status is well again", || world.status("app")["hooks"] == "ok");
     app.commit().refused().says("tool");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_changed_is_healed_without_anybody_coming_by() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("lib", &[("a.txt", "one\n")]).up();
+    let (app, lib) = (world.at("app"), world.at("lib"));
+    // As husky's `prepare` does it, each time that packages are installed.
+    World::script(&app.path.join(".tool/pre-commit"), "#!/bin/sh\necho tool >&2\n");
+    for times in 1..=2 {
+        app.git(["config", "core.hooksPath", ".tool"]).fine();
+        world.until_events("hooks-healed", times);
+    }
+    let path = app.ask(["config", "core.hooksPath"]);
+    assert!(path.ends_with(".git/kpmo/hooks"), "{path}");
+
+    usurp(&lib, "pre-commit");
+    let healed = world.until_events("hooks-healed", 3);
+    assert_eq!(healed[2]["attributes"]["hooks"], "pre-commit");
+    assert!(is_ours(&world, &lib, "pre-commit"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hooks_path_in_the_users_own_configuration_is_healed() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("lib", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    app.git(["config", "--global", "core.hooksPath", "/nowhere"]).fine();
+    world.until_events("hooks-healed", 2);
+    app.stage("key.txt", secret()).commit().refused();
+    // What says nothing of hooks is nobody's concern.
+    app.git(["config", "--global", "--unset", "core.hooksPath"]).fine();
+    app.git(["config", "--global", "user.name", "T"]).fine();
+    app.commit().refused();
 }
 
 #[test]
