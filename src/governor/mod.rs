@@ -215,7 +215,9 @@ impl Governor {
 
     /// The policy in force.
     pub fn policy(&self) -> Arc<PolicyVersion> {
-        self.config.policy()
+        let policy = self.config.policy();
+        self.hooks_follow(&policy);
+        policy
     }
 
     /// Reads policy and settings again; an error names the file that can't be

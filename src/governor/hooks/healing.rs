@@ -18,7 +18,7 @@ use std::{
 
 use super::{
     super::{Error, Governor, calm, commit::Subject, locked},
-    RepoHooks,
+    RepoHooks, events_of,
     setting::Setting,
     watching::Watching,
 };
@@ -27,6 +27,7 @@ use crate::{
     git::Location,
     install::{self, HookEntries, HooksPlace, HooksState, Wanted},
     ledger::{EventDraft, EventKind},
+    policy::PolicyVersion,
     registry::Repo,
 };
 
@@ -47,6 +48,8 @@ pub(in super::super) struct Healing {
     /// One at a time changes the hooks of a repository.
     turns: Mutex<HashMap<PathBuf, Arc<Mutex<()>>>>,
     pub(super) watching: Watching,
+    /// The policy that hooks were last thought of under.
+    policy: Mutex<Option<Arc<PolicyVersion>>>,
 }
 
 #[derive(Default)]
@@ -181,6 +184,25 @@ impl Governor {
         self.healing.watching.watch(&repo.local_path, &location.common_dir);
         if hooks.state == HooksState::Ok {
             self.healing.see(location, Looks::of(location, self.events_for(repo)));
+        }
+    }
+
+    /// A policy that was just taken in may want other hooks than the one before.
+    pub(in super::super) fn hooks_follow(&self, policy: &Arc<PolicyVersion>) {
+        let before = {
+            let mut known = locked(&self.healing.policy);
+            if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy)) {
+                return;
+            }
+            known.replace(Arc::clone(policy))
+        };
+        let Some(before) = before else { return };
+        let events =
+            |policy: &PolicyVersion, repo: &Repo| events_of(&policy.effective(Some(&repo.name), &repo.tags));
+        for repo in &self.registry_view().document.repos {
+            if events(&before, repo) != events(policy, repo) {
+                self.healing.want(repo, false);
+            }
         }
     }
 

@@ -57,7 +57,7 @@ pub(in super::super) fn start(governor: &Arc<Governor>) {
     let watcher = Arc::clone(governor);
     let watching = thread::Builder::new().name("hooks-watch".into()).spawn(move || {
         let users = Users::new();
-        for file in &users.files {
+        for file in users.files.iter().chain([&watcher.policy_file()]) {
             watcher.healing.watching.watch_file(file);
         }
         watcher.healing.watching.tell(|noticed| watcher.noticed(noticed, &users));
@@ -79,6 +79,8 @@ impl Governor {
                     None => self.healing.watching.forget(&path),
                 }
             }
+            // Taken in by looking at it.
+            Noticed::File(path) if path == self.policy_file() => drop(self.policy()),
             Noticed::File(_) => {
                 if users.concern_hooks() {
                     self.want_all(true);
@@ -86,6 +88,10 @@ impl Governor {
             }
             Noticed::Everything => self.want_all(true),
         }
+    }
+
+    fn policy_file(&self) -> PathBuf {
+        self.home().config.join("policy.yml")
     }
 
     /// Has every repository's hooks looked at; `is_wrong`: by git, since their own

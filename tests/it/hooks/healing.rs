@@ -134,6 +134,18 @@ fn a_hooks_path_in_the_users_own_configuration_is_healed() {
     app.commit().refused();
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_policy_that_judges_messages_has_their_hook_put_and_taken_away() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    world.policy("rules: {message: {max_subject: 4}}\n");
+    world.until("its hook is there", || is_ours(&world, &app, "commit-msg"));
+    app.stage("a.txt", "two\n").commit().refused().says("message");
+    world.policy("");
+    world.until("it is gone", || !app.hook("commit-msg").is_symlink());
+}
+
 #[test]
 fn what_was_taken_away_altogether_stays_away() {
     let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("lib", &[("a.txt", "one\n")]).up();
