@@ -84,7 +84,12 @@ fn by_hand(args: &[OsString]) -> i32 {
             0
         }
         [b"run", event, ..] => match event::parse(event) {
-            Some(kind) => judge(kind, &args[2..], read_stdin(kind)),
+            Some(kind) => {
+                if git_waits() {
+                    end_with_git(kind);
+                }
+                judge(kind, &args[2..], read_stdin(kind))
+            }
             None => {
                 say::line(&format!(
                     "{} is no event that kpmo judges; run `kpmo-hook --help`",
@@ -137,6 +142,12 @@ fn end_with_git(kind: Kind) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = kind;
+}
+
+/// Whether git itself started this process, as it does by its configuration.
+fn git_waits() -> bool {
+    let parent = std::os::unix::process::parent_id();
+    std::fs::read(format!("/proc/{parent}/comm")).is_ok_and(|name| name.trim_ascii_end() == b"git")
 }
 
 /// What git wrote for the hook; `None` for events that get nothing, so that a
