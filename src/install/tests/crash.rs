@@ -8,7 +8,7 @@ use std::{
 use super::*;
 use crate::{
     fs::{PathError, Writer},
-    hook::chain::chained_hook,
+    hook::chain::chained_hooks,
 };
 
 /// Does so many changes and then fails each one.
@@ -145,7 +145,9 @@ impl Case {
         for name in ["pre-commit", "post-rewrite"] {
             let path = self.fixture.repo.join(&configured).join(name);
             let runs = if fs::read_link(&path).is_ok_and(|target| target == self.fixture.program) {
-                chained_hook(&configured.join(name), name, &self.fixture.repo)
+                chained_hooks(&configured.join(name), name, &self.fixture.repo)
+                    .into_iter()
+                    .next()
                     .unwrap_or_else(|| panic!("{when}: {name} chains nothing"))
             } else {
                 path
@@ -248,7 +250,7 @@ fn a_healing_that_crashes_loses_neither_the_newer_hook_nor_the_elder() {
         };
         both_are_there("crashed");
         let runs = if place.is_symlink() {
-            chained_hook(&place, "pre-commit", &case.fixture.repo).unwrap()
+            chained_hooks(&place, "pre-commit", &case.fixture.repo).remove(0)
         } else {
             place.clone()
         };
