@@ -7,9 +7,11 @@
 mod error;
 mod lock;
 mod path;
+mod put;
 mod writer;
 
 pub use error::{IoContext, PathError};
 pub use lock::FileLock;
 pub use path::{bytes_of, path_from, shown, shown_bytes};
-pub use writer::{Change, DryRun, RealWriter, Writer};
+pub use put::FileId;
+pub use writer::{Change, DryRun, New, RealWriter, Writer};

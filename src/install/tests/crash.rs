@@ -7,7 +7,7 @@ use std::{
 
 use super::*;
 use crate::{
-    fs::{PathError, Writer},
+    fs::{FileId, New, PathError, Writer},
     hook::chain::chained_hooks,
 };
 
@@ -46,6 +46,10 @@ impl Writer for Failing {
     fn link(&self, target: &Path, path: &Path) -> Result<(), PathError> {
         self.spend(path)?;
         RealWriter.link(target, path)
+    }
+    fn put(&self, new: New<'_>, path: &Path, seen: Option<FileId>) -> Result<bool, PathError> {
+        self.spend(path)?;
+        RealWriter.put(new, path, seen)
     }
     fn hard_link(&self, from: &Path, to: &Path) -> Result<(), PathError> {
         self.spend(to)?;

@@ -4,6 +4,7 @@
 mod configured;
 mod crash;
 mod direct;
+mod meanwhile;
 mod on_demand;
 mod property;
 mod refusing;
