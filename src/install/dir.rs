@@ -212,7 +212,7 @@ impl HookDir<'_> {
         let kept_at = shown(&aside.place(name));
         let (action, detail) = match found {
             Found::Other(Standing::Works) if as_text && path.is_symlink() => {
-                (HookAction::Healed, "it is a script now, which prek can read".to_owned())
+                (HookAction::Healed, "it is a script now, which prek and other users can read".to_owned())
             }
             Found::Other(Standing::Works | Standing::Directory | Standing::Foreign(_)) => {
                 (HookAction::Unchanged, String::new())

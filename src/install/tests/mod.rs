@@ -10,6 +10,7 @@ mod property;
 mod refusing;
 mod retired;
 mod shadow;
+mod shared;
 mod with_git;
 
 use std::{
