@@ -275,7 +275,7 @@ impl Governor {
     }
 
     fn hook_program(&self) -> PathBuf {
-        self.home.bin.join("kpmo-hook")
+        self.home.hook_program()
     }
 }
 

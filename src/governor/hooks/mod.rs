@@ -3,6 +3,7 @@
 
 mod healing;
 mod noticing;
+mod program;
 mod setting;
 #[cfg_attr(not(target_os = "linux"), path = "unwatched.rs")]
 mod watching;

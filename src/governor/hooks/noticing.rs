@@ -57,9 +57,10 @@ pub(in super::super) fn start(governor: &Arc<Governor>) {
     let watcher = Arc::clone(governor);
     let watching = thread::Builder::new().name("hooks-watch".into()).spawn(move || {
         let users = Users::new();
-        for file in users.files.iter().chain([&watcher.policy_file()]) {
+        for file in users.files.iter().chain([&watcher.policy_file(), &watcher.hook_program()]) {
             watcher.healing.watching.watch_file(file);
         }
+        watcher.guard_program();
         watcher.healing.watching.tell(|noticed| watcher.noticed(noticed, &users));
     });
     for spawned in [working, watching] {
@@ -79,6 +80,7 @@ impl Governor {
                     None => self.healing.watching.forget(&path),
                 }
             }
+            Noticed::File(path) if path == self.hook_program() => self.guard_program(),
             // Taken in by looking at it.
             Noticed::File(path) if path == self.policy_file() => drop(self.policy()),
             Noticed::File(_) => {
@@ -86,7 +88,10 @@ impl Governor {
                     self.want_all(true);
                 }
             }
-            Noticed::Everything => self.want_all(true),
+            Noticed::Everything => {
+                self.guard_program();
+                self.want_all(true);
+            }
         }
     }
 

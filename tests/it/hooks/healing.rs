@@ -1,8 +1,11 @@
 //! Hooks that others changed are put in place again.
 
-use std::{fs, os::unix::fs::symlink};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+};
 
-use crate::world::{Repo, World, secret};
+use crate::world::{Ran, Repo, World, secret};
 
 #[test]
 fn another_tools_install_over_ours_is_noticed_and_healed() {
@@ -144,6 +147,46 @@ fn a_policy_that_judges_messages_has_their_hook_put_and_taken_away() {
     app.stage("a.txt", "two\n").commit().refused().says("message");
     world.policy("");
     world.until("it is gone", || !app.hook("commit-msg").is_symlink());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_tool_that_writes_through_a_hooks_link_gets_no_further() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]);
+    // Programs of the home's own, as `up` installs them.
+    fs::rename(world.home().join("bin"), world.path("bin")).unwrap();
+    let up = || {
+        let mut up = world.command(world.path("bin/kpmo"));
+        Ran::of(up.arg("up").arg(world.path("src"))).fine();
+    };
+    up();
+    let (app, program) = (world.at("app"), world.home().join("bin/kpmo-hook"));
+    let before = fs::read(&program).unwrap();
+    // The mode does not keep root from it, nor who makes hooks executable first.
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(app.hook("pre-commit"), "#!/bin/sh\necho tool\n").unwrap();
+    let healed = world.until_events("hooks-healed", 1);
+    assert!(fs::read(&program).unwrap() == before);
+    assert_eq!(fs::metadata(&program).unwrap().permissions().mode() & 0o777, 0o555);
+    let kept = healed[0]["attributes"]["kept"].as_str().unwrap();
+    assert_eq!(fs::read_to_string(kept).unwrap(), "#!/bin/sh\necho tool\n");
+    app.stage("key.txt", secret()).commit().refused();
+
+    // What happened while no governor was there is found at the next start.
+    world.stop();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(app.hook("pre-commit"), "#!/bin/sh\necho tool\n").unwrap();
+    world.kpmo(["governor", "start"]).fine();
+    world.until_events("hooks-healed", 2);
+    app.commit().refused();
+    // And an upgrade is none of that: a program with more behind its end is another.
+    let newer = [&before[..], b"newer"].concat();
+    fs::write(world.path("newer"), &newer).unwrap();
+    fs::remove_file(world.path("bin/kpmo-hook")).unwrap();
+    World::program(&world.path("bin/kpmo-hook"), &world.path("newer"));
+    up();
+    assert!(fs::read(&program).unwrap() == newer);
+    world.until_events("hooks-healed", 2);
 }
 
 #[test]
