@@ -6,8 +6,23 @@ if [ -x "$hook" ]; then
     export KPMO_HOOK_AS
     exec "$hook" "$@"
 fi
-echo "kpmo: $hook is not there, nothing was checked; run \`kpmo up\` to mend it" >&2
-aside=${0%/*}.kpmo/${0##*/}
+# In a repository that several share, the program may be another's alone.
+if [ -O "$0" ]; then
+    echo "kpmo: $hook is not there, nothing was checked; run \`kpmo up\` to mend it" >&2
+fi
+dir=${0%/*}
+name=${0##*/}
+before=
+case $dir in
+kpmo/hooks | */kpmo/hooks)
+    [ -f "$dir/../chain" ] && before=$(cat "$dir/../chain")/$name
+    ;;
+esac
+aside=$dir.kpmo/$name
 if [ -x "$aside" ]; then
-    exec "$aside" "$@"
+    [ -x "$before" ] || exec "$aside" "$@"
+    "$aside" "$@" || exit
+fi
+if [ -x "$before" ]; then
+    exec "$before" "$@"
 fi

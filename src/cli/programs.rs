@@ -1,5 +1,6 @@
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -9,8 +10,9 @@ use crate::{
     fs::{IoContext, Writer, shown},
 };
 
-/// The programs that a home keeps copies of.
-const PROGRAMS: [&str; 2] = ["kpmo", "kpmo-hook"];
+/// The mode of what is installed: many tools write into a hook that they find,
+/// through the link, and are not to get at the program behind it.
+const MODE: u32 = 0o555;
 
 /// Puts copies of `kpmo` and `kpmo-hook` into the home, so that hooks go on
 /// working when a build directory is cleaned or a package removed. Each is
@@ -19,10 +21,11 @@ pub(super) fn install(home: &Home, writer: &dyn Writer) -> Result<bool, Failure>
     let mut changed = false;
     for (source, target) in pairs(home)? {
         let program = fs::read(&source).at("read", &source)?;
-        if fs::read(&target).is_ok_and(|installed| installed == program) {
+        if is_installed(&target, &program) {
             continue;
         }
-        writer.write(&target, &program, 0o755)?;
+        // By a rename, which needs no leave to write to the file itself.
+        writer.write(&target, &program, MODE)?;
         changed = true;
     }
     let (path, pointer) = home.pointer();
@@ -32,26 +35,36 @@ pub(super) fn install(home: &Home, writer: &dyn Writer) -> Result<bool, Failure>
     Ok(changed)
 }
 
+fn is_installed(target: &Path, program: &[u8]) -> bool {
+    fs::metadata(target).is_ok_and(|found| found.permissions().mode() & 0o777 == MODE)
+        && fs::read(target).is_ok_and(|installed| installed == program)
+}
+
 /// From where each program is copied to where; none that runs from there
-/// already.
+/// already. The spare comes before what it is compared with: the governor may be
+/// looking.
 fn pairs(home: &Home) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
     let own = fs::canonicalize(std::env::current_exe()?)?;
     let directory = own.parent().unwrap_or(Path::new("/"));
     if fs::canonicalize(&home.bin).is_ok_and(|bin| bin == directory) {
         return Ok(Vec::new());
     }
-    PROGRAMS
-        .iter()
-        .map(|name| {
-            let source = directory.join(name);
-            if source.is_file() {
-                Ok((source, home.bin.join(name)))
-            } else {
-                Err(Failure::new(format!(
-                    "{} is not there, and belongs beside kpmo; `install/install.sh` builds and installs both",
-                    shown(&source)
-                )))
-            }
-        })
-        .collect()
+    [
+        ("kpmo", home.bin.join("kpmo")),
+        ("kpmo-hook", home.spare_hook_program()),
+        ("kpmo-hook", home.hook_program()),
+    ]
+    .into_iter()
+    .map(|(name, target)| {
+        let source = directory.join(name);
+        if source.is_file() {
+            Ok((source, target))
+        } else {
+            Err(Failure::new(format!(
+                "{} is not there, and belongs beside kpmo; `install/install.sh` builds and installs both",
+                shown(&source)
+            )))
+        }
+    })
+    .collect()
 }

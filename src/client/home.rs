@@ -181,6 +181,17 @@ impl Home {
         self.state.join("endpoint.json")
     }
 
+    /// The program that every hook leads to.
+    pub fn hook_program(&self) -> PathBuf {
+        self.bin.join("kpmo-hook")
+    }
+
+    /// A copy of it, which no hook leads to: what was written through a hook's link
+    /// is known, and mended, by this.
+    pub fn spare_hook_program(&self) -> PathBuf {
+        self.bin.join(".kpmo-hook.spare")
+    }
+
     /// Triggers that could not be delivered, one file each.
     pub fn spool(&self) -> PathBuf {
         self.state.join("spool")

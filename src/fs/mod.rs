@@ -10,10 +10,12 @@ mod error;
 mod lock;
 mod mounts;
 mod path;
+mod put;
 mod writer;
 
 pub use error::{IoContext, PathError};
 pub use lock::FileLock;
 pub(crate) use mounts::unescaped;
 pub use path::{bytes_of, path_from, shown, shown_bytes};
-pub use writer::{Change, DryRun, RealWriter, Writer};
+pub use put::FileId;
+pub use writer::{Change, DryRun, New, RealWriter, Writer};

@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::{IoContext, PathError};
+use super::{FileId, IoContext, PathError, put};
 
 /// The seam through which kpmo changes the file system.
 ///
@@ -36,6 +36,9 @@ pub trait Writer: Sync {
     }
     /// Puts a symbolic link to `target` at `path`, replacing what is there.
     fn link(&self, target: &Path, path: &Path) -> Result<(), PathError>;
+    /// Puts something at `path`, replacing what was `seen` there and nothing else.
+    /// False: something else stands there, and nothing is changed.
+    fn put(&self, new: New<'_>, path: &Path, seen: Option<FileId>) -> Result<bool, PathError>;
     /// Gives a file or link (not its target) a second name; `to` must not exist.
     fn hard_link(&self, from: &Path, to: &Path) -> Result<(), PathError>;
     /// Renames; an existing `to` is replaced.
@@ -44,6 +47,15 @@ pub trait Writer: Sync {
     fn remove(&self, path: &Path) -> Result<(), PathError>;
     /// Removes a directory if it is empty; otherwise leaves it.
     fn remove_dir_if_empty(&self, path: &Path) -> Result<(), PathError>;
+}
+
+/// What is put in a place.
+#[derive(Debug, Clone, Copy)]
+pub enum New<'a> {
+    /// A symbolic link to this target.
+    Link(&'a Path),
+    /// A file of these bytes and this mode.
+    File(&'a [u8], u32),
 }
 
 /// Writes.
@@ -83,16 +95,7 @@ impl Writer for RealWriter {
     ) -> Result<bool, PathError> {
         let beside = temporary_beside(path);
         let written = (|| {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(mode)
-                .open(&beside)
-                .at("create", &beside)?;
-            file.write_all(bytes).at("write", &beside)?;
-            // The umask may have taken bits away that the caller asked for.
-            file.set_permissions(fs::Permissions::from_mode(mode)).at("set the mode of", &beside)?;
-            file.sync_all().at("sync", &beside)?;
+            write_new(&beside, bytes, mode)?;
             if !is_wanted()? {
                 return Ok(false);
             }
@@ -113,6 +116,22 @@ impl Writer for RealWriter {
             return Err(error);
         }
         sync_parent(path)
+    }
+
+    fn put(&self, new: New<'_>, path: &Path, seen: Option<FileId>) -> Result<bool, PathError> {
+        let beside = temporary_beside(path);
+        let made = match new {
+            New::Link(target) => symlink(target, &beside).at("create the link", &beside),
+            New::File(bytes, mode) => write_new(&beside, bytes, mode),
+        };
+        let ours = FileId::at(&beside).ok().flatten();
+        let done = made.and_then(|()| put::put(&beside, path, seen).at("replace", path));
+        // What is left is ours, or what stood there and has another name; but what
+        // could not be given back is nobody's to take away.
+        if done.is_ok() || FileId::at(&beside).ok().flatten() == ours {
+            let _ = fs::remove_file(&beside);
+        }
+        if done? { sync_parent(path).map(|()| true) } else { Ok(false) }
     }
 
     fn hard_link(&self, from: &Path, to: &Path) -> Result<(), PathError> {
@@ -192,6 +211,13 @@ impl Writer for DryRun {
     fn link(&self, target: &Path, path: &Path) -> Result<(), PathError> {
         self.note(Change::Link(target.into(), path.into()))
     }
+    fn put(&self, new: New<'_>, path: &Path, _seen: Option<FileId>) -> Result<bool, PathError> {
+        let done = match new {
+            New::Link(target) => self.link(target, path),
+            New::File(bytes, mode) => self.write(path, bytes, mode),
+        };
+        done.map(|()| true)
+    }
     fn hard_link(&self, from: &Path, to: &Path) -> Result<(), PathError> {
         self.note(Change::HardLink(from.into(), to.into()))
     }
@@ -204,6 +230,16 @@ impl Writer for DryRun {
     fn remove_dir_if_empty(&self, path: &Path) -> Result<(), PathError> {
         self.note(Change::Remove(path.into()))
     }
+}
+
+/// Writes a file that is not there yet, durably.
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), PathError> {
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(path).at("create", path)?;
+    file.write_all(bytes).at("write", path)?;
+    // The umask may have taken bits away that the caller asked for.
+    file.set_permissions(fs::Permissions::from_mode(mode)).at("set the mode of", path)?;
+    file.sync_all().at("sync", path)
 }
 
 /// A name in the same directory that nobody else uses: same file system, so

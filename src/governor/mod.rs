@@ -218,7 +218,9 @@ impl Governor {
 
     /// The policy in force.
     pub fn policy(&self) -> Arc<PolicyVersion> {
-        self.config.policy()
+        let policy = self.config.policy();
+        self.hooks_follow(&policy);
+        policy
     }
 
     /// Reads policy and settings again; an error names the file that can't be
@@ -276,7 +278,7 @@ impl Governor {
     }
 
     fn hook_program(&self) -> PathBuf {
-        self.home.bin.join("kpmo-hook")
+        self.home.hook_program()
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
     io::{self, Write as _},
     os::unix::{
         ffi::{OsStrExt as _, OsStringExt as _},
-        fs::{MetadataExt as _, PermissionsExt as _},
+        fs::MetadataExt as _,
         process::{CommandExt as _, ExitStatusExt as _},
     },
     path::{Path, PathBuf},
@@ -94,9 +94,9 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// The hook that is to run before kpmo judges; see [`chained_hook`].
-    pub fn chained(&self, cwd: &Path) -> Option<PathBuf> {
-        if self.chains { chained_hook(&self.path, &self.name, cwd) } else { None }
+    /// The hooks that are to run before kpmo judges; see [`chained_hooks`].
+    pub fn chained(&self, cwd: &Path) -> Vec<PathBuf> {
+        if self.chains { chained_hooks(&self.path, &self.name, cwd) } else { Vec::new() }
     }
 
     /// What the chained hook's environment is told.
@@ -113,24 +113,37 @@ pub fn invocation(argv0: &OsStr) -> Option<Invocation> {
     learn(argv0, env::var_os(NAME_VARIABLE), env::var_os(GUARD_VARIABLE).as_deref())
 }
 
-/// The hook that is to run before kpmo judges, absolute. Either the one kept
-/// beside `argv0`'s directory, or, where that directory stands before a
+/// The hooks that are to run before kpmo judges, absolute, in their order: the
+/// one kept beside `argv0`'s directory, and, where that directory stands before a
 /// `core.hooksPath`, the one that git would have called there. `cwd` is the
 /// directory that the hook was started in, absolute. Only what git would run is
-/// found: a regular file, after links, that is executable; and never kpmo-hook
-/// itself.
-pub fn chained_hook(argv0: &Path, name: &str, cwd: &Path) -> Option<PathBuf> {
-    let mut dir = cwd.join(argv0.parent()?);
+/// found: a regular file, after links, that this user may execute; and never
+/// kpmo-hook itself.
+pub fn chained_hooks(argv0: &Path, name: &str, cwd: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    let Some(mut dir) = argv0.parent().map(|dir| cwd.join(dir)) else { return found };
     for _ in 0..MOST_HOPS {
-        let next =
-            candidates(&dir, cwd).into_iter().map(|dir| dir.join(name)).find(|hook| is_runnable(hook))?;
-        if !is_this_program(&next) {
-            return Some(next);
+        let first =
+            |dirs: Vec<PathBuf>| dirs.into_iter().map(|dir| dir.join(name)).find(|hook| is_runnable(hook));
+        let (kept, before) = candidates(&dir, cwd);
+        let mut ours = None;
+        for hook in [first(kept), first(before)].into_iter().flatten() {
+            if is_this_program(&hook) {
+                // A directory that has kpmo's hooks as well, with a chain of its
+                // own; where it is kept, what comes after is not to run.
+                ours = Some(hook);
+                break;
+            }
+            if !found.iter().any(|known| is_same_file(known, &hook)) {
+                found.push(hook);
+            }
         }
-        // A directory that has kpmo's hooks as well, with a chain of its own.
-        next.parent()?.clone_into(&mut dir);
+        match ours.as_deref().and_then(Path::parent) {
+            Some(next) => next.clone_into(&mut dir),
+            None => break,
+        }
     }
-    None
+    found
 }
 
 /// Runs a chained hook to its end, as git would: with these arguments, this
@@ -213,30 +226,38 @@ fn directory(hook: &Path) -> PathBuf {
     fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned())
 }
 
-/// The directories whose hooks come before those of `dir`. A `dir` that is
-/// reached by a link has its siblings where it really is.
-fn candidates(dir: &Path, cwd: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
+/// The directories whose hooks come before those of `dir`: where they are kept,
+/// and those that `dir` stands before. A `dir` that is reached by a link has its
+/// siblings where it really is.
+fn candidates(dir: &Path, cwd: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let (mut kept, mut before) = (Vec::new(), Vec::new());
     let real = fs::canonicalize(dir).ok().filter(|real| real != dir);
     for dir in [Some(dir), real.as_deref()].into_iter().flatten() {
         if let Some(name) = dir.file_name() {
             let mut aside = name.to_owned();
             aside.push(".kpmo");
-            found.push(dir.with_file_name(aside));
+            kept.push(dir.with_file_name(aside));
         }
         if dir.ends_with("kpmo/hooks")
             && let Ok(value) = fs::read(dir.with_file_name("chain"))
         {
             let value = PathBuf::from(OsString::from_vec(value));
             // To git an empty value is the root.
-            found.push(if value.as_os_str().is_empty() { PathBuf::from("/") } else { cwd.join(value) });
+            before.push(if value.as_os_str().is_empty() { PathBuf::from("/") } else { cwd.join(value) });
         }
     }
-    found
+    (kept, before)
 }
 
+/// As git has it: by what this user may do, and not by bits of the mode.
 fn is_runnable(hook: &Path) -> bool {
-    fs::metadata(hook).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    fs::metadata(hook).is_ok_and(|found| found.is_file())
+        && rustix::fs::access(hook, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    id(one).is_some_and(|one| id(other) == Some(one))
 }
 
 fn is_this_program(hook: &Path) -> bool {

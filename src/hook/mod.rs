@@ -84,7 +84,12 @@ fn by_hand(args: &[OsString]) -> i32 {
             0
         }
         [b"run", event, ..] => match event::parse(event) {
-            Some(kind) => judge(kind, &args[2..], read_stdin(kind)),
+            Some(kind) => {
+                if git_waits() {
+                    end_with_git(kind);
+                }
+                judge(kind, &args[2..], read_stdin(kind))
+            }
             None => {
                 say::line(&format!(
                     "{} is no event that kpmo judges; run `kpmo-hook --help`",
@@ -111,12 +116,30 @@ fn as_hook(invocation: &chain::Invocation, args: &[OsString]) -> i32 {
     let Some(kind) = kind else {
         // Stands here only because kpmo's hooks directory hides the one that
         // core.hooksPath named: pass through.
-        return chained.map_or(0, |hook| chain::replace_process(&hook, args, invocation));
+        let Some((last, others)) = chained.split_last() else { return 0 };
+        return match run_all(others, args, None, invocation) {
+            0 => chain::replace_process(last, args, invocation),
+            code => code,
+        };
     };
     end_with_git(kind);
     let stdin = read_stdin(kind);
-    if let Some(hook) = chained {
-        match chain::run_chained(&hook, args, stdin.as_deref(), invocation) {
+    match run_all(&chained, args, stdin.as_deref(), invocation) {
+        0 => {}
+        code => return code,
+    }
+    judge(kind, args, stdin)
+}
+
+/// Runs one chained hook after the other; the first that fails has the last word.
+fn run_all(
+    hooks: &[PathBuf],
+    args: &[OsString],
+    stdin: Option<&[u8]>,
+    invocation: &chain::Invocation,
+) -> i32 {
+    for hook in hooks {
+        match chain::run_chained(hook, args, stdin, invocation) {
             Ok(0) => {}
             Ok(code) => return code,
             Err(error) => {
@@ -125,7 +148,7 @@ fn as_hook(invocation: &chain::Invocation, args: &[OsString]) -> i32 {
             }
         }
     }
-    judge(kind, args, stdin)
+    0
 }
 
 /// Where git is killed, nobody waits for this process and its chained hook any
@@ -137,6 +160,12 @@ fn end_with_git(kind: Kind) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = kind;
+}
+
+/// Whether git itself started this process, as it does by its configuration.
+fn git_waits() -> bool {
+    let parent = std::os::unix::process::parent_id();
+    std::fs::read(format!("/proc/{parent}/comm")).is_ok_and(|name| name.trim_ascii_end() == b"git")
 }
 
 /// What git wrote for the hook; `None` for events that get nothing, so that a

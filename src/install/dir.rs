@@ -14,7 +14,11 @@ use super::{
     owner::{Standing, look, runnable, shim_for, standing},
     retired::is_retired,
 };
-use crate::fs::{PathError, Writer, shown};
+use crate::fs::{FileId, New, PathError, Writer, shown};
+
+/// How often one place is looked at anew because somebody else changes it at that
+/// very moment.
+const TRIES: usize = 5;
 
 /// A directory in which git looks for hooks, and kpmo may write.
 pub(super) struct HookDir<'a> {
@@ -24,6 +28,9 @@ pub(super) struct HookDir<'a> {
     /// Hooks that are to be texts; see [`super::text`].
     pub(super) texts: &'a [&'static str],
 }
+
+/// What stands in a hook's place: which file, and whose.
+type Surveyed = (Option<FileId>, Standing);
 
 /// What was found in a hook's place, and what becomes of it.
 enum Found {
@@ -37,35 +44,28 @@ enum Found {
 impl HookDir<'_> {
     /// Puts kpmo's hook in each place of `names`. There is no moment at which a
     /// hook that stood there would not run: first all of them get a second
-    /// place, then their surroundings, and only then are they renamed over.
+    /// place, then their surroundings, and only then are they renamed over. What
+    /// somebody puts there meanwhile is not: it is found like what stood there.
     pub(super) fn install(&self, names: &[&'static str]) -> Result<Vec<HookChange>, InstallError> {
         let aside = self.aside();
         let survey = self.survey(names)?;
         make_dir(&self.dir, self.writer)?;
         let withdrawn = self.withdraw(names)?;
 
-        let keeps = survey.iter().any(|(_, standing)| matches!(standing, Standing::Foreign(_)));
+        let keeps = survey.iter().any(|(_, (_, standing))| matches!(standing, Standing::Foreign(_)));
         if keeps {
             aside.create()?;
         }
         let mut found = Vec::new();
-        for (name, standing) in survey {
-            let found_there = match standing {
-                Standing::Foreign(meta) if is_retired(&self.dir.join(name), &meta) => {
-                    aside.put_in_archive(name, &meta)?;
-                    Found::Retired
-                }
-                Standing::Foreign(meta) => Found::Chained(aside.keep(name, &meta)?),
-                other => Found::Other(other),
-            };
-            found.push((name, found_there));
+        for (name, (seen, standing)) in survey {
+            found.push((name, seen, self.keep(&aside, name, standing)?));
         }
         if keeps || aside.exists() {
             aside.mirror(names)?;
         }
         let mut changes = Vec::new();
-        for (name, found) in found {
-            let mut change = self.put(name, found)?;
+        for (name, seen, found) in found {
+            let mut change = self.put_in_the_end(&aside, name, seen, found)?;
             if let Some(kept) = aside.kept(name)?
                 && is_retired(&aside.place(name), &kept)
             {
@@ -150,27 +150,69 @@ impl HookDir<'_> {
 
     /// What stands in each place; refuses what can't be moved before anything is
     /// changed.
-    fn survey(&self, names: &[&'static str]) -> Result<Vec<(&'static str, Standing)>, InstallError> {
-        names
-            .iter()
-            .map(|&name| {
-                let path = self.dir.join(name);
-                match standing(&path, self.program)? {
-                    Standing::Directory => Err(InstallError::Directory { path }),
-                    standing => Ok((name, standing)),
-                }
-            })
-            .collect()
+    fn survey(&self, names: &[&'static str]) -> Result<Vec<(&'static str, Surveyed)>, InstallError> {
+        names.iter().map(|&name| Ok((name, self.look_at(name)?))).collect()
     }
 
-    fn put(&self, name: &'static str, found: Found) -> Result<HookChange, InstallError> {
+    fn look_at(&self, name: &str) -> Result<Surveyed, InstallError> {
+        let path = self.dir.join(name);
+        // First which file it is: one that takes its place is then no more what
+        // was seen.
+        let seen = look(&path)?.as_ref().map(FileId::of);
+        match standing(&path, self.program)? {
+            Standing::Directory => Err(InstallError::Directory { path }),
+            standing => Ok((seen, standing)),
+        }
+    }
+
+    /// Gives a hook of somebody's its second place.
+    fn keep(&self, aside: &Aside<'_>, name: &'static str, standing: Standing) -> Result<Found, InstallError> {
+        Ok(match standing {
+            Standing::Foreign(meta) if is_retired(&self.dir.join(name), &meta) => {
+                aside.put_in_archive(name, &meta)?;
+                Found::Retired
+            }
+            Standing::Foreign(meta) => Found::Chained(aside.keep(name, &meta)?),
+            other => Found::Other(other),
+        })
+    }
+
+    /// Puts kpmo's hook in its place, whatever others put there meanwhile.
+    fn put_in_the_end(
+        &self,
+        aside: &Aside<'_>,
+        name: &'static str,
+        mut seen: Option<FileId>,
+        mut found: Found,
+    ) -> Result<HookChange, InstallError> {
+        for _ in 0..TRIES {
+            if let Some(change) = self.put(name, seen, found)? {
+                return Ok(change);
+            }
+            let standing;
+            (seen, standing) = self.look_at(name)?;
+            if matches!(standing, Standing::Foreign(_)) {
+                aside.create()?;
+            }
+            found = self.keep(aside, name, standing)?;
+        }
+        Err(InstallError::Restless { path: self.dir.join(name) })
+    }
+
+    /// `None`: something else stands there than was `seen`, and goes on to.
+    fn put(
+        &self,
+        name: &'static str,
+        seen: Option<FileId>,
+        found: Found,
+    ) -> Result<Option<HookChange>, InstallError> {
         let aside = self.aside();
         let path = self.dir.join(name);
         let as_text = self.texts.contains(&name);
         let kept_at = shown(&aside.place(name));
         let (action, detail) = match found {
             Found::Other(Standing::Works) if as_text && path.is_symlink() => {
-                (HookAction::Healed, "it is a script now, which prek can read".to_owned())
+                (HookAction::Healed, "it is a script now, which prek and other users can read".to_owned())
             }
             Found::Other(Standing::Works | Standing::Directory | Standing::Foreign(_)) => {
                 (HookAction::Unchanged, String::new())
@@ -195,17 +237,20 @@ impl HookDir<'_> {
             }
         };
         if action != HookAction::Unchanged {
-            let write_shim = || self.writer.write(&path, &shim_for(self.program), 0o755);
-            if as_text {
-                write_shim()?;
+            let shim = || self.writer.put(New::File(&shim_for(self.program), 0o755), &path, seen);
+            let is_put = if as_text {
+                shim()?
             } else {
-                match self.writer.link(self.program, &path) {
-                    Err(error) if links_refused(&error) => write_shim()?,
+                match self.writer.put(New::Link(self.program), &path, seen) {
+                    Err(error) if links_refused(&error) => shim()?,
                     done => done?,
                 }
+            };
+            if !is_put {
+                return Ok(None);
             }
         }
-        Ok(HookChange { event: name, path, action, detail })
+        Ok(Some(HookChange { event: name, path, action, detail }))
     }
 
     /// Takes away kpmo's hooks of events that are not wanted any more.

@@ -25,6 +25,12 @@ pub enum InstallError {
         /// What stands there.
         path: PathBuf,
     },
+    /// Somebody else changes a hook each time that it is put in place.
+    #[error("another program keeps changing {}: wait until it has ended and try again", shown(path))]
+    Restless {
+        /// The hook's place.
+        path: PathBuf,
+    },
     /// The system does not let this user write there.
     #[error(
         "{source}; kpmo needs to write there: make {} writable for this user (`chmod u+w`, `chown` if it \

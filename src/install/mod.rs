@@ -108,7 +108,7 @@ fn install_links(
     writer: &dyn Writer,
 ) -> Result<(PathBuf, Vec<HookChange>), InstallError> {
     let program = wanted.program;
-    let texts = &*text::hooks_of_prek(place.work_tree.as_deref());
+    let texts = &*text::hooks(place);
     let shadow = Shadow { place, program, config, writer, texts };
     Ok(match place.layout() {
         Layout::Direct => {

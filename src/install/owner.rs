@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File, Metadata},
     io::{ErrorKind, Read as _},
-    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
+    os::unix::ffi::OsStrExt,
     path::Path,
 };
 
@@ -64,7 +64,7 @@ pub(super) fn standing(path: &Path, program: &Path) -> Result<Standing, PathErro
     let wanted = shim_for(program);
     Ok(if fs::read(path).at("read", path)? != wanted {
         Standing::Broken("it is a shim for another home, or of another version".into())
-    } else if found.permissions().mode() & 0o111 == 0 {
+    } else if !may_execute(path) {
         Standing::Broken("it is not executable".into())
     } else if let Err(reason) = runnable(program) {
         Standing::Broken(format!("it calls {}, which {reason}", shown(program)))
@@ -82,15 +82,20 @@ pub(super) fn look(path: &Path) -> Result<Option<Metadata>, PathError> {
     }
 }
 
-/// Whether git would run this file: a regular one, after links, with an
-/// executable bit. Otherwise says what it is instead.
+/// Whether git would run this file: a regular one, after links, that this user
+/// may execute. Otherwise says what it is instead.
 pub(super) fn runnable(path: &Path) -> Result<(), &'static str> {
     match fs::metadata(path) {
         Err(_) => Err("is not there"),
         Ok(found) if !found.is_file() => Err("is not a file"),
-        Ok(found) if found.permissions().mode() & 0o111 == 0 => Err("is not executable"),
+        Ok(_) if !may_execute(path) => Err("is not executable"),
         Ok(_) => Ok(()),
     }
+}
+
+/// As git asks: an access list, or a mount, may have another say than the mode.
+fn may_execute(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
 /// The shim that stands in for a link to `program`.

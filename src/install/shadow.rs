@@ -117,7 +117,16 @@ impl Shadow<'_> {
         changes.retain(|change| EVENTS.contains(&change.event));
         for change in &mut changes {
             let chained = before_dir.join(change.event);
-            if change.action == HookAction::Removed && runnable(&chained).is_ok() {
+            if change.action == HookAction::Restored {
+                // What another tool put over kpmo's is back in a place where git
+                // does not look any more.
+                change.action = HookAction::Foreign;
+                change.detail = format!(
+                    "another tool put it into kpmo's own directory, where git does not look any more; it is \
+                     left as {}",
+                    shown(&change.path)
+                );
+            } else if change.action == HookAction::Removed && runnable(&chained).is_ok() {
                 change.action = HookAction::Restored;
                 change.path = chained;
             }

@@ -14,6 +14,12 @@ fn with_app() -> World {
     World::new().patient().repo("app", &[("a.txt", "one\n")])
 }
 
+/// The same, where nothing that is wrong with hooks goes away by itself.
+fn unhealed() -> World {
+    with_app()
+        .settings("budgets: {connect_ms: 5000, start_ms: 60000, verdict_ms: 60000}\nhooks: {heal: false}\n")
+}
+
 /// `kpmo doctor`, run in this repository.
 fn doctor(world: &World, repo: &Repo<'_>, args: &[&str]) -> Ran {
     Ran::of(repo.command(world.home().join("bin/kpmo")).arg("doctor").args(args))
@@ -91,7 +97,7 @@ fn it_starts_and_writes_nothing() {
 
 #[test]
 fn hooks_that_do_not_stand_there_are_named_and_put_back() {
-    let world = with_app().repo("other", &[("a.txt", "one\n")]).up();
+    let world = unhealed().repo("other", &[("a.txt", "one\n")]).up();
     let app = world.at("app");
     fs::remove_file(app.hook("pre-commit")).unwrap();
     fs::remove_file(app.hook("post-commit")).unwrap();
@@ -138,7 +144,7 @@ fn what_the_environment_does_is_told() {
 
 #[test]
 fn where_hooks_are_looked_for_is_told_with_the_line() {
-    let world = with_app();
+    let world = unhealed();
     let app = world.at("app");
     app.git(["config", "core.hooksPath", ".husky"]).fine();
     World::script(&app.path.join(".husky/pre-commit"), "#!/bin/sh\n");

@@ -265,7 +265,7 @@ fn what_it_creates_is_its_owners_alone() {
             path.parent().unwrap().ends_with("h/bin") && path.file_name() != Some("home.json".as_ref());
         let wanted = match meta.file_type() {
             kind if kind.is_dir() => 0o700,
-            _ if program => 0o755,
+            _ if program => 0o555,
             kind => {
                 assert!(kind.is_file() || kind.is_socket(), "{}", path.display());
                 0o600

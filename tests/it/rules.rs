@@ -199,7 +199,7 @@ fn what_was_there_before_kpmo_is_not_to_be_reworded() {
 }
 
 /// Sets a policy for messages, and has the hook put that it needs: the governor
-/// does so by itself, but no sooner than it comes by.
+/// does so by itself, but a moment later.
 fn judge_messages(world: &World, policy: &str) {
     world.policy(policy);
     world.kpmo(["install-hooks", "app"]).fine();

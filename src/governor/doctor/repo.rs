@@ -156,9 +156,9 @@ fn hooks(means: &Means<'_>, location: &Location, repo: Option<&Repo>, name: &str
         let event = change.event;
         let check = match change.action {
             HookAction::Unchanged => {
-                let chained = chain::chained_hook(&change.path, event, location.directory());
-                let first = chained.map_or_else(String::new, |hook| format!("; {} runs first", shown(&hook)));
-                Check::fine("hooks", format!("{event} is kpmo's{first}"))
+                let chained = chain::chained_hooks(&change.path, event, location.directory());
+                let first = chained.iter().map(|hook| format!("; {} runs first", shown(hook)));
+                Check::fine("hooks", format!("{event} is kpmo's{}", first.collect::<String>()))
             }
             HookAction::Foreign => {
                 Check::error("hooks", format!("{event} is another's{detail}"), fix.clone())

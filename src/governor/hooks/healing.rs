@@ -1,10 +1,11 @@
 //! Hooks that somebody else changed are put in place again.
 //!
-//! It is noticed where the governor comes by anyway: after each event of the
-//! past (a look at a few files' times, off git's way), when `status` finds them
-//! otherwise than they should be, and at the start. One thread heals, and only
-//! where kpmo's hooks were installed and something of them is left: what somebody
-//! took away altogether stays away.
+//! It is noticed as it happens, where the kernel tells ([`super::watching`]); and
+//! where the governor comes by anyway: after each event of the past (a look at a
+//! few files' times, off git's way), when `status` finds them otherwise than they
+//! should be, and at the start. One thread heals, and only where kpmo's hooks were
+//! installed and something of them is left: what somebody took away altogether
+//! stays away.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,8 +18,9 @@ use std::{
 
 use super::{
     super::{Error, Governor, calm, commit::Subject, locked},
-    RepoHooks,
+    RepoHooks, events_of,
     setting::Setting,
+    watching::Watching,
 };
 use crate::{
     fs::{
@@ -28,6 +30,7 @@ use crate::{
     git::Location,
     install::{self, HookEntries, HooksPlace, HooksState, Wanted},
     ledger::{EventDraft, EventKind},
+    policy::PolicyVersion,
     registry::Repo,
 };
 
@@ -35,6 +38,10 @@ use crate::{
 const BACKGROUND: i32 = 10;
 /// After how long a repository is looked at again that did not answer.
 const LATER: Duration = Duration::from_secs(60);
+/// How often a repository's hooks are healed within [`CONTEST`]: where somebody
+/// else (another home's governor) puts theirs back each time, it must end.
+const MOST_HEALED: usize = 8;
+const CONTEST: Duration = Duration::from_secs(60);
 /// At the top of a work tree: what makes hooks texts; see [`install`].
 const READ_BY_OTHERS: [&str; 3] = ["prek.toml", ".pre-commit-config.yaml", ".pre-commit-config.yml"];
 
@@ -45,6 +52,9 @@ pub(in super::super) struct Healing {
     changed: Condvar,
     /// One at a time changes the hooks of a repository.
     turns: Mutex<HashMap<PathBuf, Arc<Mutex<()>>>>,
+    pub(super) watching: Watching,
+    /// The policy that hooks were last thought of under.
+    policy: Mutex<Option<Arc<PolicyVersion>>>,
 }
 
 #[derive(Default)]
@@ -58,6 +68,8 @@ struct State {
     /// How repositories looked when all was well, or no better could be done; by
     /// their common directory.
     seen: HashMap<PathBuf, Looks>,
+    /// When hooks were healed of late, by the common directory.
+    healed: HashMap<PathBuf, VecDeque<Instant>>,
     ending: bool,
 }
 
@@ -105,7 +117,7 @@ impl Healing {
         Arc::clone(locked(&self.turns).entry(location.common_dir.clone()).or_default())
     }
 
-    fn want(&self, repo: &Repo, is_wrong: bool) {
+    pub(super) fn want(&self, repo: &Repo, is_wrong: bool) {
         let mut state = locked(&self.state);
         match state.wanted.iter_mut().find(|(wanted, _)| wanted.local_path == repo.local_path) {
             Some((_, known)) => *known |= is_wrong,
@@ -155,37 +167,39 @@ impl Healing {
         locked(&self.state).seen.insert(location.common_dir.clone(), looks);
     }
 
+    /// Counts that hooks are about to be healed; false: it has been too often.
+    fn may_heal(&self, location: &Location) -> bool {
+        let mut state = locked(&self.state);
+        let healed = state.healed.entry(location.common_dir.clone()).or_default();
+        healed.retain(|at| at.elapsed() < CONTEST);
+        if healed.len() < MOST_HEALED {
+            healed.push_back(Instant::now());
+            return true;
+        }
+        false
+    }
+
     /// Begins nothing new. What is being done is not waited for: a process that
     /// ends in the middle leaves every hook working.
     pub(in super::super) fn finish(&self) {
         locked(&self.state).ending = true;
         self.changed.notify_all();
+        self.watching.end();
     }
 }
 
-/// Starts the thread, which begins with a look at every repository.
-pub(in super::super) fn start(governor: &Arc<Governor>) {
-    let worker = Arc::clone(governor);
-    let spawned = std::thread::Builder::new().name("hooks".into()).spawn(move || {
-        // Those that somebody waits for come first, and it goes without.
-        let _ = rustix::process::setpriority_process(None, BACKGROUND);
-        for repo in &worker.registry_view().document.repos {
-            worker.healing.want(repo, false);
+/// Works off what is wanted, until the governor ends.
+pub(super) fn work(governor: &Governor) {
+    // Those that somebody waits for come first, and it goes without.
+    let _ = rustix::process::setpriority_process(None, BACKGROUND);
+    governor.calm.wait(calm::LONG_QUIET, || governor.is_stopping());
+    while let Some((repo, is_wrong)) = governor.healing.next() {
+        governor.calm.wait(calm::QUIET, || governor.is_stopping());
+        match governor.heal(&repo, is_wrong) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(repo = repo.name, %error, "hooks could not be looked after"),
+            Err(NoAnswer) => governor.healing.postpone(repo, is_wrong),
         }
-        worker.calm.wait(calm::LONG_QUIET, || worker.is_stopping());
-        while let Some((repo, is_wrong)) = worker.healing.next() {
-            worker.calm.wait(calm::QUIET, || worker.is_stopping());
-            match worker.heal(&repo, is_wrong) {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::warn!(repo = repo.name, %error, "hooks could not be looked after");
-                }
-                Err(NoAnswer) => worker.healing.postpone(repo, is_wrong),
-            }
-        }
-    });
-    if let Err(error) = spawned {
-        tracing::error!(%error, "the thread that looks after hooks could not be started");
     }
 }
 
@@ -196,6 +210,33 @@ impl Governor {
         let Some(repo) = &subject.repo else { return };
         if !self.healing.has_seen(location, &Looks::of(location, self.events_for(repo))) {
             self.healing.want(repo, false);
+        }
+    }
+
+    /// Watches the hooks that were just put, and takes them as they are for well.
+    pub(super) fn keep_hooks(&self, repo: &Repo, location: &Location, hooks: &RepoHooks) {
+        self.healing.watching.watch(&repo.local_path, &location.common_dir);
+        if hooks.state == HooksState::Ok {
+            self.healing.see(location, Looks::of(location, self.events_for(repo)));
+        }
+    }
+
+    /// A policy that was just taken in may want other hooks than the one before.
+    pub(in super::super) fn hooks_follow(&self, policy: &Arc<PolicyVersion>) {
+        let before = {
+            let mut known = locked(&self.healing.policy);
+            if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy)) {
+                return;
+            }
+            known.replace(Arc::clone(policy))
+        };
+        let Some(before) = before else { return };
+        let events =
+            |policy: &PolicyVersion, repo: &Repo| events_of(&policy.effective(Some(&repo.name), &repo.tags));
+        for repo in &self.registry_view().document.repos {
+            if events(&before, repo) != events(policy, repo) {
+                self.healing.want(repo, false);
+            }
         }
     }
 
@@ -219,14 +260,20 @@ impl Governor {
     }
 
     fn heal_at(&self, repo: &Repo, location: &Location, is_wrong: bool) -> Result<(), Error> {
+        // Before the look: what changes from here on is told.
+        self.healing.watching.watch(&repo.local_path, &location.common_dir);
         let turn = self.healing.turn(location);
         let _turn = locked(&turn);
         let (program, events) = (self.hook_program(), self.events_for(repo));
         let wanted = Wanted { program: &program, events: &events, mode: None };
         let setting = Setting { git: &self.git, location };
+        let looks = Looks::of(location, events.clone());
+        // What the kernel tells is most often what the governor did itself.
+        if !is_wrong && self.healing.has_seen(location, &looks) {
+            return Ok(());
+        }
         // Of most repositories their own files say that all is well, and git need
         // not be started for each of a fleet.
-        let looks = Looks::of(location, events.clone());
         if !is_wrong
             && let Some(place) = plain(location)
             && !Self::is_due(&place, &wanted, &setting)?
@@ -238,6 +285,10 @@ impl Governor {
         self.healing.see(location, looks);
         let place = self.hooks_place(location, None)?;
         if !install::is_installed(&place, &program)? || !Self::is_due(&place, &wanted, &setting)? {
+            return Ok(());
+        }
+        if !self.healing.may_heal(location) {
+            tracing::warn!(repo = repo.name, "somebody changes the hooks each time they are healed");
             return Ok(());
         }
         let before = install::check(&place, &wanted)?.state;
@@ -272,10 +323,8 @@ impl Governor {
 /// The place of a repository whose own configuration says nothing of hooks and
 /// leads to no other file; what the user's or the system's says is not looked at.
 fn plain(location: &Location) -> Option<HooksPlace> {
-    const WORDS: [&[u8]; 3] = [b"hookspath", b"include", HookEntries::PREFIX.as_bytes()];
-    let text = fs::read(location.common_dir.join("config")).ok()?.to_ascii_lowercase();
-    let says = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
-    if WORDS.into_iter().any(says) || location.common_dir.join("config.worktree").exists() {
+    let text = fs::read(location.common_dir.join("config")).ok()?;
+    if may_say_hooks(&text) || location.common_dir.join("config.worktree").exists() {
         return None;
     }
     Some(HooksPlace {
@@ -284,4 +333,12 @@ fn plain(location: &Location) -> Option<HooksPlace> {
         configured: None,
         entries: HookEntries::default(),
     })
+}
+
+/// Whether a configuration's text may say something of hooks, or lead to one that
+/// does.
+pub(super) fn may_say_hooks(text: &[u8]) -> bool {
+    const WORDS: [&[u8]; 4] = [b"hookspath", b"include", b"[hook", HookEntries::PREFIX.as_bytes()];
+    let text = text.to_ascii_lowercase();
+    WORDS.into_iter().any(|word| text.windows(word.len()).any(|part| part == word))
 }

@@ -2,7 +2,11 @@
 //! healed by themselves.
 
 mod healing;
+mod noticing;
+mod program;
 mod setting;
+#[cfg_attr(not(target_os = "linux"), path = "unwatched.rs")]
+mod watching;
 
 use std::path::PathBuf;
 
@@ -18,7 +22,8 @@ use crate::{
     registry::Repo,
     rules::EffectivePolicy,
 };
-pub(super) use healing::{Healing, start};
+pub(super) use healing::Healing;
+pub(super) use noticing::start;
 use setting::Setting;
 
 /// The hooks of one repository, after what was done.
@@ -63,6 +68,9 @@ impl Governor {
         let turn = self.healing.turn(&location);
         let _turn = super::locked(&turn);
         let hooks = self.put_hooks(repo, &location, mode, writer)?;
+        if writer.is_real() {
+            self.keep_hooks(repo, &location, &hooks);
+        }
         self.record_hooks(repo, EventKind::HooksInstalled, &hooks, writer)?;
         if writer.is_real() {
             // What they tell of is judged by where branches stand now.

@@ -1,4 +1,4 @@
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use tempfile::TempDir;
 
@@ -18,6 +18,12 @@ fn script(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn chained_hook(argv0: &Path, name: &str, cwd: &Path) -> Option<PathBuf> {
+    let mut found = chained_hooks(argv0, name, cwd);
+    assert!(found.len() < 2, "{found:?}");
+    found.pop()
 }
 
 fn called() -> Invocation {
@@ -103,7 +109,7 @@ fn the_hook_kept_aside_is_found_if_git_would_run_it() {
 
     script(&aside.join("pre-commit"), "");
     assert_eq!(found("pre-commit"), Some(aside.join("pre-commit")));
-    let chained = |argv0| learned(argv0, None, None).unwrap().chained(&top);
+    let chained = |argv0| learned(argv0, None, None).unwrap().chained(&top).pop();
     assert_eq!(chained(".git/hooks/pre-commit"), Some(aside.join("pre-commit")));
     assert_eq!(chained(".git/hooks/pre-commit.legacy"), None, "whoever calls it so stands in front");
     let absolute = top.join(".git/hooks/pre-commit");
@@ -249,4 +255,26 @@ fn a_hook_that_is_passed_through_takes_the_process_over() {
     assert_eq!(child.wait().unwrap().code(), Some(9));
     let said = fs::read_to_string(top.join("said")).unwrap();
     assert_eq!(said, format!("{} a b input 1:pre-push:/nonexistent\n", std::process::id()));
+}
+
+#[test]
+fn what_a_tool_put_into_kpmos_own_directory_does_not_hide_what_was_before() {
+    let (_root, top) = top();
+    let own = top.join(".git/kpmo/hooks");
+    fs::create_dir_all(&own).unwrap();
+    fs::write(top.join(".git/kpmo/chain"), "tools").unwrap();
+    let (kept, before) = (top.join(".git/kpmo/hooks.kpmo/pre-commit"), top.join("tools/pre-commit"));
+    script(&before, "");
+    let found = || chained_hooks(&own.join("pre-commit"), "pre-commit", &top);
+    assert_eq!(found(), [&*before]);
+    script(&kept, "");
+    assert_eq!(found(), [&*kept, &*before]);
+    // One hook under two names runs once.
+    fs::remove_file(&kept).unwrap();
+    fs::hard_link(&before, &kept).unwrap();
+    assert_eq!(found(), [&*kept]);
+    // Where kpmo's own is kept, the chain ends.
+    fs::remove_file(&kept).unwrap();
+    symlink(env::current_exe().unwrap(), &kept).unwrap();
+    assert!(found().is_empty());
 }

@@ -7,8 +7,8 @@ use std::{
 
 use super::*;
 use crate::{
-    fs::{PathError, Writer},
-    hook::chain::chained_hook,
+    fs::{FileId, New, PathError, Writer},
+    hook::chain::chained_hooks,
 };
 
 /// Does so many changes and then fails each one.
@@ -46,6 +46,10 @@ impl Writer for Failing {
     fn link(&self, target: &Path, path: &Path) -> Result<(), PathError> {
         self.spend(path)?;
         RealWriter.link(target, path)
+    }
+    fn put(&self, new: New<'_>, path: &Path, seen: Option<FileId>) -> Result<bool, PathError> {
+        self.spend(path)?;
+        RealWriter.put(new, path, seen)
     }
     fn hard_link(&self, from: &Path, to: &Path) -> Result<(), PathError> {
         self.spend(to)?;
@@ -145,7 +149,9 @@ impl Case {
         for name in ["pre-commit", "post-rewrite"] {
             let path = self.fixture.repo.join(&configured).join(name);
             let runs = if fs::read_link(&path).is_ok_and(|target| target == self.fixture.program) {
-                chained_hook(&configured.join(name), name, &self.fixture.repo)
+                chained_hooks(&configured.join(name), name, &self.fixture.repo)
+                    .into_iter()
+                    .next()
                     .unwrap_or_else(|| panic!("{when}: {name} chains nothing"))
             } else {
                 path
@@ -248,7 +254,7 @@ fn a_healing_that_crashes_loses_neither_the_newer_hook_nor_the_elder() {
         };
         both_are_there("crashed");
         let runs = if place.is_symlink() {
-            chained_hook(&place, "pre-commit", &case.fixture.repo).unwrap()
+            chained_hooks(&place, "pre-commit", &case.fixture.repo).remove(0)
         } else {
             place.clone()
         };

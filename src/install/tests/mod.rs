@@ -4,11 +4,13 @@
 mod configured;
 mod crash;
 mod direct;
+mod meanwhile;
 mod on_demand;
 mod property;
 mod refusing;
 mod retired;
 mod shadow;
+mod shared;
 mod with_git;
 
 use std::{

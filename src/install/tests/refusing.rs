@@ -4,7 +4,7 @@ use std::io;
 
 use super::*;
 use crate::{
-    fs::{PathError, Writer},
+    fs::{FileId, New, PathError, Writer},
     install::HooksState,
 };
 
@@ -34,6 +34,12 @@ impl Writer for Refusing {
     fn link(&self, target: &Path, path: &Path) -> Result<(), PathError> {
         refuse(path, self.links)?;
         RealWriter.link(target, path)
+    }
+    fn put(&self, new: New<'_>, path: &Path, seen: Option<FileId>) -> Result<bool, PathError> {
+        if matches!(new, New::Link(_)) {
+            refuse(path, self.links)?;
+        }
+        RealWriter.put(new, path, seen)
     }
     fn hard_link(&self, from: &Path, to: &Path) -> Result<(), PathError> {
         refuse(to, self.hard_links)?;

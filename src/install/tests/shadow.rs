@@ -251,3 +251,30 @@ fn a_value_of_any_bytes_comes_back() {
     assert_eq!(setting.0.borrow().as_ref(), Some(&value));
     assert_eq!(report.hooks_dir, fixture.repo.join(value));
 }
+
+#[test]
+fn what_a_tool_put_into_kpmos_own_directory_is_left_and_told() {
+    let fixture = Fixture::new();
+    fs::create_dir(fixture.repo.join("tools")).unwrap();
+    script(&fixture.repo.join("tools/pre-commit"), "#!/bin/sh\n");
+    let setting = Remembered::path(Some("tools".into()));
+    let place = || HooksPlace {
+        configured: setting.0.borrow().clone().map(|value| HooksPathConfig {
+            value,
+            local: true,
+            written: None,
+        }),
+        ..fixture.place()
+    };
+    install(&place(), &fixture.wanted(), &setting, &RealWriter).unwrap();
+    let own = fixture.common().join("kpmo/hooks/pre-commit");
+    fs::remove_file(&own).unwrap();
+    script(&own, "#!/bin/sh\n# a tool's\n");
+    install(&place(), &fixture.wanted(), &setting, &RealWriter).unwrap();
+    assert!(own.is_symlink());
+    let report = uninstall(&place(), &fixture.program, &setting, &RealWriter).unwrap();
+    let change = report.changes.iter().find(|change| change.event == "pre-commit").unwrap();
+    assert_eq!((change.action, &change.path), (HookAction::Foreign, &own));
+    assert!(change.detail.contains("kpmo/hooks/pre-commit"), "{change:?}");
+    assert!(fs::read_to_string(own).unwrap().contains("a tool's"));
+}

@@ -1,8 +1,11 @@
 //! Hooks that others changed are put in place again.
 
-use std::{fs, os::unix::fs::symlink};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+};
 
-use crate::world::{Repo, World, secret};
+use crate::world::{Ran, Repo, World, secret};
 
 #[test]
 fn another_tools_install_over_ours_is_noticed_and_healed() {
@@ -70,21 +73,19 @@ fn it_is_healed_at_the_next_event_of_the_past() {
 }
 
 #[test]
-fn it_is_healed_when_status_notices_and_at_the_start() {
+fn it_is_healed_while_the_governor_runs_and_at_its_start() {
     let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
     let app = world.at("app");
     for name in ["pre-commit", "post-commit"] {
         fs::remove_file(app.hook(name)).unwrap();
     }
-    assert_eq!(world.status("app")["hooks"], "partial");
     world.until("status is well again", || world.status("app")["hooks"] == "ok");
-    world.until_events("hooks-healed", 1);
+    world.until("it is told", || !world.events("hooks-healed").is_empty());
 
     world.stop();
     usurp(&app, "post-commit");
     world.kpmo(["governor", "start"]).fine();
     world.until("the hook is ours again", || is_ours(&world, &app, "post-commit"));
-    world.until_events("hooks-healed", 2);
 }
 
 #[test]
@@ -93,7 +94,6 @@ fn a_hooks_path_that_another_tool_sets_is_healed() {
     let app = world.at("app");
     World::script(&app.path.join(".tool/pre-commit"), "#!/bin/sh\necho tool >&2\n");
     app.git(["config", "core.hooksPath", ".tool"]).fine();
-    assert_eq!(world.status("app")["hooks"], "foreign");
     world.until("status is well again", || world.status("app")["hooks"] == "ok");
     let said = app.stage("a.txt", secret()).commit().refused();
     assert_eq!(said.stderr.matches("tool").count(), 1);
@@ -101,6 +101,92 @@ fn a_hooks_path_that_another_tool_sets_is_healed() {
     app.git(["config", "core.hooksPath", ".tool"]).fine();
     world.until("status is well again", || world.status("app")["hooks"] == "ok");
     app.commit().refused().says("tool");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_changed_is_healed_without_anybody_coming_by() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("lib", &[("a.txt", "one\n")]).up();
+    let (app, lib) = (world.at("app"), world.at("lib"));
+    // As husky's `prepare` does it, each time that packages are installed.
+    World::script(&app.path.join(".tool/pre-commit"), "#!/bin/sh\necho tool >&2\n");
+    for times in 1..=2 {
+        app.git(["config", "core.hooksPath", ".tool"]).fine();
+        world.until_events("hooks-healed", times);
+    }
+    let path = app.ask(["config", "core.hooksPath"]);
+    assert!(path.ends_with(".git/kpmo/hooks"), "{path}");
+
+    usurp(&lib, "pre-commit");
+    let healed = world.until_events("hooks-healed", 3);
+    assert_eq!(healed[2]["attributes"]["hooks"], "pre-commit");
+    assert!(is_ours(&world, &lib, "pre-commit"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hooks_path_in_the_users_own_configuration_is_healed() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("lib", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    app.git(["config", "--global", "core.hooksPath", "/nowhere"]).fine();
+    world.until_events("hooks-healed", 2);
+    app.stage("key.txt", secret()).commit().refused();
+    // What says nothing of hooks is nobody's concern.
+    app.git(["config", "--global", "--unset", "core.hooksPath"]).fine();
+    app.git(["config", "--global", "user.name", "T"]).fine();
+    app.commit().refused();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_policy_that_judges_messages_has_their_hook_put_and_taken_away() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    world.policy("rules: {message: {max_subject: 4}}\n");
+    world.until("its hook is there", || is_ours(&world, &app, "commit-msg"));
+    app.stage("a.txt", "two\n").commit().refused().says("message");
+    world.policy("");
+    world.until("it is gone", || !app.hook("commit-msg").is_symlink());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_tool_that_writes_through_a_hooks_link_gets_no_further() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]);
+    // Programs of the home's own, as `up` installs them.
+    fs::rename(world.home().join("bin"), world.path("bin")).unwrap();
+    let up = || {
+        let mut up = world.command(world.path("bin/kpmo"));
+        Ran::of(up.arg("up").arg(world.path("src"))).fine();
+    };
+    up();
+    let (app, program) = (world.at("app"), world.home().join("bin/kpmo-hook"));
+    let before = fs::read(&program).unwrap();
+    // The mode does not keep root from it, nor who makes hooks executable first.
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(app.hook("pre-commit"), "#!/bin/sh\necho tool\n").unwrap();
+    let healed = world.until_events("hooks-healed", 1);
+    assert!(fs::read(&program).unwrap() == before);
+    assert_eq!(fs::metadata(&program).unwrap().permissions().mode() & 0o777, 0o555);
+    let kept = healed[0]["attributes"]["kept"].as_str().unwrap();
+    assert_eq!(fs::read_to_string(kept).unwrap(), "#!/bin/sh\necho tool\n");
+    app.stage("key.txt", secret()).commit().refused();
+
+    // What happened while no governor was there is found at the next start.
+    world.stop();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(app.hook("pre-commit"), "#!/bin/sh\necho tool\n").unwrap();
+    world.kpmo(["governor", "start"]).fine();
+    world.until_events("hooks-healed", 2);
+    app.commit().refused();
+    // And an upgrade is none of that: a program with more behind its end is another.
+    let newer = [&before[..], b"newer"].concat();
+    fs::write(world.path("newer"), &newer).unwrap();
+    fs::remove_file(world.path("bin/kpmo-hook")).unwrap();
+    World::program(&world.path("bin/kpmo-hook"), &world.path("newer"));
+    up();
+    assert!(fs::read(&program).unwrap() == newer);
+    world.until_events("hooks-healed", 2);
 }
 
 #[test]

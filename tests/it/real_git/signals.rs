@@ -154,3 +154,19 @@ fn a_killed_git_takes_its_hook_along() {
     world.signal("CONT");
     assert_eq!(app.ask(["ls-remote", "origin"]), "");
 }
+
+/// The same where git runs the hook by a command of its configuration.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_git_takes_along_what_it_started_by_a_command() {
+    let world = World::new().patient().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    world.signal("STOP");
+    let call = format!("alias.judge=!exec '{}' run pre-commit", world.home().join("bin/kpmo-hook").display());
+    let mut git = Background::start(app.command("git").args(["-c", &call, "judge"]));
+    world.until("the hook waits", || git.runs("kpmo-hook run pre-commit") && !git.runs("sh -c"));
+    assert!(Command::new("kill").args(["-KILL", &git.pid().to_string()]).status().unwrap().success());
+    assert_eq!(git.end().signal(), Some(9));
+    world.until("no process is left", || !git.is_there());
+    world.signal("CONT");
+}

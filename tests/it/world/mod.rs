@@ -316,10 +316,13 @@ impl World {
 
 /// Writes a program by way of another process: were it open for writing in this
 /// one, what other tests start meanwhile would inherit that, and a program that
-/// anybody has open for writing can't be run.
+/// anybody has open for writing can't be run. By a rename, so that nothing is written
+/// through a link that a governor puts in the place meanwhile.
 fn put_program(path: &Path, content: fs::File) {
     let mut put = Command::new("sh");
-    put.args(["-c", "cat >\"$0\" && chmod 755 \"$0\""]).arg(path).stdin(content);
+    put.args(["-c", "cat >\"$0.new\" && chmod 755 \"$0.new\" && mv -f \"$0.new\" \"$0\""])
+        .arg(path)
+        .stdin(content);
     assert!(put.status().unwrap().success(), "{}", path.display());
 }
 
