@@ -7,6 +7,8 @@ use crate::world::{Ran, World, same, secret, tree};
 #[test]
 fn a_dry_run_writes_nothing() {
     let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("husky", &[("a.txt", "one\n")]);
+    // Or the governor writes, by itself.
+    let world = world.settings("hooks: {heal: false}\n");
     world.at("husky").git(["config", "core.hooksPath", ".husky/_"]).fine();
     let whole = || tree(&world.path("."));
     let before = whole();
@@ -16,6 +18,12 @@ fn a_dry_run_writes_nothing() {
 
     world.kpmo(["up", "."]).fine();
     world.until_captured();
+    // What it learns and writes by and by is written.
+    let known = || fs::read_to_string(world.home().join("state/identities.json")).unwrap_or_default();
+    world.until("both are known", || {
+        known().matches("\"roots\": [").count() == 2 && !known().contains("\"roots\": []")
+    });
+    world.kpmo(["governor", "restart"]).fine();
     world.init("new", &[], &[("a.txt", "one\n")]);
     World::script(&world.at("app").path.join(".git/hooks.new"), "#!/bin/sh\n");
     fs::rename(world.at("app").path.join(".git/hooks.new"), world.at("app").hook("pre-push")).unwrap();
