@@ -621,8 +621,8 @@ pub struct HookRequest {
     /// opaque. Empty: not known, and then nothing counts as told twice.
     #[prost(bytes = "vec", tag = "10")]
     pub invocation: ::prost::alloc::vec::Vec<u8>,
-    /// `KPMO_HOOK=0` was set: nothing before this event was to be judged. Only of
-    /// events of the past.
+    /// `KPMO_HOOK=0` was set: nothing before this event was to be judged, or not this
+    /// push. Only of events of the past and of pre-push, whose URL is then left out.
     #[prost(bool, tag = "11")]
     pub skipped: bool,
 }
@@ -2136,7 +2136,7 @@ pub enum EventKind {
     HooksUninstalled = 25,
     /// A commit or merge was judged before it was made.
     Verdict = 26,
-    /// A push was judged.
+    /// A push was judged, or, with the attribute `outcome` `skipped`, was not to be.
     Push = 27,
     /// HEAD moved: a commit was made, a branch checked out, merged or rewritten.
     HeadMoved = 28,
@@ -2165,7 +2165,9 @@ pub enum EventKind {
     /// The predecessor's registry was taken over; `file`, `sha256`, `added` and
     /// `skipped` (counts), `registry_version`.
     RegistryImported = 39,
-    /// Hooks were put back that somebody else had changed or taken away.
+    /// Hooks were put back that somebody else had changed or taken away; or the
+    /// program of all hooks that somebody had written through one of them, and `kept`
+    /// says where what was written is now.
     HooksHealed = 38,
 }
 impl EventKind {

@@ -34,11 +34,11 @@ use crate::{
     client::{SPOOL_SUFFIX, keep, reached},
     fs::{IoContext, RealWriter, Writer},
     generated::kanban::{HookEvent, HookRequest},
-    git::{self, Location, Objects},
+    git::{self, Head, Location, Objects},
     ledger::{CommitState, EventDraft, EventKind, Filter, Projection},
 };
-use queue::Next;
 pub(super) use queue::Queue;
+use queue::{Next, Noted};
 
 /// How long to wait at most before the spool is looked at: for what could not be
 /// written, and for what hooks kept that could not reach us, as while this
@@ -211,10 +211,11 @@ impl Governor {
         // It may be elsewhere when the event is worked off, and is already where the
         // call has been waiting for us.
         let is_now = Timestamp::now().duration_since(call.occurred_at).unsigned_abs() < STILL_NOW;
-        let head = location
-            .filter(|_| is_now)
-            .and_then(|location| git::open(&self.git, &location).ok()?.head().ok());
-        self.after.wake(call.id, head);
+        let noted = location.map(|location| Noted {
+            head: is_now.then(|| git::open(&self.git, &location).ok()?.head().ok()).flatten(),
+            common_dir: location.common_dir,
+        });
+        self.after.wake(call.id, noted);
         Ok(Judgement::noted(repo.map(|repo| (repo.id.clone().unwrap_or_default(), repo.name.clone()))))
     }
 
@@ -231,7 +232,9 @@ impl Governor {
         if call.skipped {
             draft.attributes.insert("skipped".into(), "KPMO_HOOK=0".into());
         }
-        let place = Location::of(&call.surroundings).or_else(|error| around(call).ok_or(error));
+        let noted = self.after.noted(call.id);
+        let around = || around(call, noted.as_ref().map(|noted| noted.common_dir.as_path()));
+        let place = Location::of(&call.surroundings).or_else(|error| around().ok_or(error));
         let place = place.map_err(Error::from);
         let Ok(location) = place else {
             let why = place.map_or_else(|error| error.message, |_| String::new());
@@ -256,7 +259,9 @@ impl Governor {
             self.ledger.append_later(draft);
             return;
         }
-        if let Err(error) = self.note_movement(call, &subject, &location, &mut draft) {
+        if let Err(error) =
+            self.note_movement(call, &subject, &location, noted.and_then(|noted| noted.head), &mut draft)
+        {
             tracing::warn!(repo = subject.facts.name, %error, "a repository could not be read");
             draft.attributes.insert("unreadable".into(), error.message);
         }
@@ -273,12 +278,12 @@ impl Governor {
         call: &HookCall,
         subject: &Subject,
         location: &Location,
+        head: Option<Head>,
         draft: &mut EventDraft,
     ) -> Result<(), Error> {
         let objects = git::open(&self.git, location)?;
-        let noted = self.after.head_of(call.id);
-        let is_replay = noted.is_none();
-        let head = noted.map_or_else(|| objects.head(), Ok)?;
+        let is_replay = head.is_none();
+        let head = head.map_or_else(|| objects.head(), Ok)?;
         let mut note = |key: &str, value: Option<&str>| {
             if let Some(value) = value {
                 draft.attributes.insert(key.to_owned(), value.to_owned());
@@ -379,7 +384,10 @@ impl Governor {
 }
 
 /// The repository that a linked work tree belonged to which is gone by now.
-fn around(call: &HookCall) -> Option<Location> {
+fn around(call: &HookCall, common_dir: Option<&Path>) -> Option<Location> {
+    if let Some(common_dir) = common_dir {
+        return Location::at(common_dir).ok();
+    }
     let git_dir = call.surroundings.path("GIT_DIR")?;
     let worktrees = git_dir.parent().filter(|dir| dir.ends_with("worktrees"))?;
     Location::at(worktrees.parent()?).ok()

@@ -1,5 +1,6 @@
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::{Condvar, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -14,8 +15,8 @@ use crate::{
     },
 };
 
-/// Most events of which it is remembered where HEAD was.
-const MOST_HEADS: usize = 10_000;
+/// Most events of which it is remembered what was there.
+const MOST_NOTED: usize = 10_000;
 
 /// Wakes and stops the thread that works the spool off.
 #[derive(Default)]
@@ -32,20 +33,29 @@ pub(super) enum Next {
     End,
 }
 
+/// What was there when an event came.
+pub(super) struct Noted {
+    /// Where HEAD was, if that is certain.
+    pub head: Option<Head>,
+    /// The repository's common directory: a linked work tree may be gone by the time
+    /// that its event is worked off.
+    pub common_dir: PathBuf,
+}
+
 #[derive(Default)]
 struct State {
     waiting: bool,
     ending: bool,
     running: bool,
-    /// Where HEAD was when events came that are yet to be worked off.
-    heads: HashMap<Uuid, Head>,
+    /// What was there when events came that are yet to be worked off.
+    noted: HashMap<Uuid, Noted>,
 }
 
 impl Queue {
-    pub(super) fn wake(&self, call: Uuid, head: Option<Head>) {
+    pub(super) fn wake(&self, call: Uuid, noted: Option<Noted>) {
         let mut state = locked(&self.state);
-        if let Some(head) = head.filter(|_| state.heads.len() < MOST_HEADS) {
-            state.heads.insert(call, head);
+        if let Some(noted) = noted.filter(|_| state.noted.len() < MOST_NOTED) {
+            state.noted.insert(call, noted);
         }
         let is_first = !std::mem::replace(&mut state.waiting, true);
         drop(state);
@@ -54,8 +64,8 @@ impl Queue {
         }
     }
 
-    pub(super) fn head_of(&self, call: Uuid) -> Option<Head> {
-        locked(&self.state).heads.remove(&call)
+    pub(super) fn noted(&self, call: Uuid) -> Option<Noted> {
+        locked(&self.state).noted.remove(&call)
     }
 
     /// Waits for something to do, for at most `patience`, and then until those who
