@@ -8,8 +8,8 @@ use std::{
 /// Everything beneath a directory: kind, mode and content by path.
 pub type Tree = BTreeMap<PathBuf, (char, u32, Vec<u8>)>;
 
-/// Looks at everything beneath `dir`, less the ledger and the logs, to which a
-/// running governor may write at any time.
+/// Looks at everything beneath `dir`, less the ledger, the logs and what tells
+/// repositories apart, which a running governor may write at any time.
 pub fn tree(dir: &Path) -> Tree {
     let mut tree = Tree::new();
     collect(dir, dir, &mut tree);
@@ -19,7 +19,8 @@ pub fn tree(dir: &Path) -> Tree {
 fn collect(top: &Path, dir: &Path, tree: &mut Tree) {
     for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
         let (path, name) = (entry.path(), entry.file_name());
-        if name.as_bytes().starts_with(b"ledger.sqlite3") || name == "logs" {
+        let is_written = name == "logs" || name.as_bytes().starts_with(b"identities.json");
+        if is_written || name.as_bytes().starts_with(b"ledger.sqlite3") {
             continue;
         }
         let meta = fs::symlink_metadata(&path).unwrap();
