@@ -12,5 +12,5 @@ mod start;
 pub use connect::{ConnectError, Connection, connect};
 pub use endpoint::{Budgets, Endpoint, OnUnreachable, Unreachable};
 pub use home::{Home, HomeError, SOCKET_PATH_MAX};
-pub use spool::{SPOOL_SUFFIX, keep, not_reached, reached, was_not_reached};
+pub use spool::{SPOOL_SUFFIX, keep, keep_in, not_reached, reached, was_not_reached};
 pub use start::{ALREADY_RUNNING, StartError, connect_or_start};

@@ -22,10 +22,21 @@ pub const SPOOL_SUFFIX: &str = ".hook";
 /// all; `durable` makes it outlive a loss of power, too, at the price of two
 /// syncs.
 pub fn keep(spool: &Path, request: &HookRequest, durable: bool) -> io::Result<PathBuf> {
+    keep_in(spool, request, durable, None)
+}
+
+/// As [`keep`], in a file that is there already: an empty one in the same
+/// directory that nobody reads.
+pub fn keep_in(
+    spool: &Path,
+    request: &HookRequest,
+    durable: bool,
+    spare: Option<PathBuf>,
+) -> io::Result<PathBuf> {
     let told = HookRequest { replayed: true, ..request.clone() };
     let at = told.occurred_at.unwrap_or_default();
     let name = format!("{:012}.{:09}-{}", at.seconds.max(0), at.nanos.max(0), told.call_id);
-    let unfinished = spool.join(format!(".{name}"));
+    let unfinished = spare.unwrap_or_else(|| spool.join(format!(".{name}")));
     let finished = spool.join(format!("{name}{SPOOL_SUFFIX}"));
     let kept = (|| {
         let open =

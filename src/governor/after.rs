@@ -31,14 +31,14 @@ use super::{
     registration::HEADS,
 };
 use crate::{
-    client::{SPOOL_SUFFIX, keep, reached},
+    client::{SPOOL_SUFFIX, keep_in, reached},
     fs::{IoContext, RealWriter, Writer},
     generated::kanban::{HookEvent, HookRequest},
     git::{self, Head, Location, Objects},
     ledger::{CommitState, EventDraft, EventKind, Filter, Projection},
 };
 pub(super) use queue::Queue;
-use queue::{Next, Noted};
+use queue::{Next, Noted, SPARE};
 
 /// How long to wait at most before the spool is looked at: for what could not be
 /// written, and for what hooks kept that could not reach us, as while this
@@ -155,8 +155,13 @@ impl Pass {
             return;
         }
         for file in self.unwritten.drain(..) {
-            if let Err(error) = RealWriter.remove(&file) {
-                tracing::warn!(%error, "an event stays in the spool");
+            // One that is back after a loss of power is in the ledger already.
+            let gone = match governor.after.recycle(&file) {
+                Ok(false) => fs::remove_file(&file),
+                done => done.map(drop),
+            };
+            if let Err(error) = gone {
+                tracing::warn!(file = %file.display(), %error, "an event stays in the spool");
             }
         }
     }
@@ -205,7 +210,7 @@ impl Governor {
         let request = HookRequest::decode(encoded).map_err(|e| Error::bad_request("request", e))?;
         let spool = self.home.spool();
         // Not kept is not taken in; the hook then says so.
-        keep(&spool, &request, false).at("write to", &spool)?;
+        keep_in(&spool, &request, false, self.after.spare()).at("write to", &spool)?;
         let location = Location::of(&call.surroundings).ok();
         let repo = location.as_ref().and_then(|location| self.registered(location));
         // It may be elsewhere when the event is worked off, and is already where the
@@ -413,8 +418,10 @@ fn sweep(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         let unfinished = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let is_spare =
+            path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(SPARE.as_bytes()));
         let age = fs::metadata(&path).and_then(|meta| meta.modified()).map(|at| at.elapsed());
-        if unfinished && matches!(age, Ok(Ok(age)) if age > ABANDONED) {
+        if is_spare || (unfinished && matches!(age, Ok(Ok(age)) if age > ABANDONED)) {
             // Another try comes with the next start.
             let _ = fs::remove_file(path);
         }
