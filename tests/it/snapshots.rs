@@ -324,6 +324,9 @@ fn killed_fifty_times_the_store_is_sound_and_has_all_that_was_told() {
             }
         }
     }
+    // One that was killed may take a moment to be gone.
+    let answers = || world.kpmo(["governor", "status"]).code == Some(0);
+    world.until("the last one is gone or answers", || !world.is_running() || answers());
     world.kpmo(["probe", "verify", "--read-data"]).fine();
     world.kpmo(["ledger", "verify"]).fine();
     if let Some(checked) = world.restic(["check", "--read-data"]) {
