@@ -309,7 +309,12 @@ impl Governor {
         let mut tips: Vec<String> = head.commit.into_iter().collect();
         if is_replay {
             // HEAD may have been elsewhere then.
-            tips.extend(call.args.first().filter(|_| call.event == HookEvent::PostCheckout).and_then(id_of));
+            tips.extend(
+                call.args
+                    .first()
+                    .filter(|_| call.event == HookEvent::PostCheckout)
+                    .and_then(|arg| id_of(arg)),
+            );
             tips.extend(git::heads(&self.git, location, MOST_TIPS)?);
         } else if call.event == HookEvent::PostCheckout {
             return Ok(());
@@ -399,7 +404,7 @@ fn around(call: &HookCall, common_dir: Option<&Path>) -> Option<Location> {
 }
 
 /// An object id among a hook's arguments; none: there was nothing.
-fn id_of(arg: &Vec<u8>) -> Option<String> {
+fn id_of(arg: &[u8]) -> Option<String> {
     let id = std::str::from_utf8(arg).ok()?;
     id.bytes().any(|digit| digit != b'0').then(|| id.to_owned())
 }
