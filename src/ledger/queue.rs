@@ -19,8 +19,6 @@ const MAX_GROUP: usize = 1024;
 /// disk holds up whoever writes files at that moment, and right after a hook
 /// that is git.
 const LINGER: Duration = Duration::from_millis(150);
-/// How long it waits at most while more and more company comes.
-const LONGEST_LINGER: Duration = Duration::from_secs(1);
 /// How long after a failure what nobody waits for is tried again.
 const RETRY: Duration = Duration::from_secs(3);
 
@@ -85,8 +83,6 @@ struct State {
     retry_at: Option<Instant>,
     /// Until when events that nobody waits for may wait for company.
     linger_until: Option<Instant>,
-    /// Since when one of them has been waiting.
-    lingers_since: Option<Instant>,
     problem: Option<String>,
     closing: bool,
     ended: bool,
@@ -175,7 +171,7 @@ impl Queue {
                 },
             }
         }
-        (state.linger_until, state.lingers_since) = (None, None);
+        state.linger_until = None;
         let mut group = Vec::new();
         while group.len() < MAX_GROUP {
             match state.jobs.pop_front() {
@@ -303,9 +299,7 @@ impl Queue {
         match &reply {
             Some(_) => state.waiting += 1,
             None => {
-                let now = Instant::now();
-                let since = *state.lingers_since.get_or_insert(now);
-                state.linger_until = Some((now + LINGER).min(since + LONGEST_LINGER));
+                state.linger_until.get_or_insert_with(|| Instant::now() + LINGER);
                 if let Some((repo_id, projection)) = entry.projection() {
                     state.pending.add(repo_id, projection, ticket);
                 }

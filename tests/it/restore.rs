@@ -171,6 +171,8 @@ fn a_dry_run_tells_and_changes_nothing() {
     let old = world.snapshot("app");
     app.stage("a.txt", "two\n").commit().fine();
     world.until_captured();
+    // It is recorded a moment after it is there.
+    world.until("both are recorded", || world.events("snapshot").len() >= 2);
     app.write("target/built", "ignored\n");
     let whole = || tree(&world.path("."));
     let (before, known) = (whole(), world.kpmo(["events"]).fine().stdout);
