@@ -34,6 +34,17 @@ pub struct Now {
     pub unvalidated: u32,
 }
 
+/// How many repositories are located by one thread that may be left waiting.
+const AT_ONCE: usize = 8;
+
+/// Where `repos` are; one on a dead mount keeps no row of the others waiting.
+fn locate(repos: &[Repo]) -> Vec<Result<Location, Error>> {
+    let paths = repos.iter().map(|repo| repo.local_path.clone()).collect();
+    let located = answering::each(paths, answering::PATIENCE, |path| Location::at(path));
+    let located = repos.iter().zip(located);
+    located.map(|(repo, found)| Ok(found.map_err(|NoAnswer| Error::silent(&repo.local_path))??)).collect()
+}
+
 impl Governor {
     /// Looks at `repos`, several at a time; `sink` gets them in their order,
     /// as they are done, and ends the work by returning false.
@@ -48,12 +59,16 @@ impl Governor {
             for _ in 0..workers {
                 let (done, next, look) = (done.clone(), &next, &look);
                 scope.spawn(move || {
-                    while let Some((at, repo)) =
-                        Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, repos.get(at)?)))
-                    {
-                        let state = self.look_at(repo, look);
-                        if done.send((at, state)).is_err() {
+                    loop {
+                        let first = next.fetch_add(AT_ONCE, Ordering::Relaxed).min(repos.len());
+                        let batch = &repos[first..repos.len().min(first + AT_ONCE)];
+                        if batch.is_empty() {
                             return;
+                        }
+                        for (at, (repo, location)) in (first..).zip(batch.iter().zip(locate(batch))) {
+                            if done.send((at, self.look_at(repo, location, look))).is_err() {
+                                return;
+                            }
                         }
                     }
                 });
@@ -74,23 +89,23 @@ impl Governor {
         });
     }
 
-    fn look_at(&self, repo: &Repo, look: &Look<'_>) -> RepoState {
+    fn look_at(&self, repo: &Repo, location: Result<Location, Error>, look: &Look<'_>) -> RepoState {
         let id = repo.id.as_deref();
         let last = id.and_then(|id| self.ledger.last_snapshot(id).transpose()).transpose();
         let (last_snapshot, now) = match last {
-            Ok(last) => (last.map(|listed| listed.snapshot.time), self.state_of(repo, look)),
+            Ok(last) => {
+                let now = location.and_then(|location| self.state_of(repo, &location, look));
+                (last.map(|listed| listed.snapshot.time), now)
+            }
             Err(error) => (None, Err(error.into())),
         };
         RepoState { repo: repo.clone(), last_snapshot, now }
     }
 
-    fn state_of(&self, repo: &Repo, look: &Look<'_>) -> Result<Now, Error> {
-        // One on a dead mount keeps no row of the others waiting.
-        let location = answering::within(&repo.local_path, answering::PATIENCE, Location::at);
-        let location = location.map_err(|NoAnswer| Error::silent(&repo.local_path))??;
-        let unvalidated = self.unvalidated(repo, &location)?;
-        let seen = look.at(&location, &unvalidated)?;
-        let hooks = self.hooks_state(repo, &location, seen.hooks_path)?;
+    fn state_of(&self, repo: &Repo, location: &Location, look: &Look<'_>) -> Result<Now, Error> {
+        let unvalidated = self.unvalidated(repo, location)?;
+        let seen = look.at(location, &unvalidated)?;
+        let hooks = self.hooks_state(repo, location, seen.hooks_path)?;
         if hooks != HooksState::Ok {
             self.want_healing(repo);
         }

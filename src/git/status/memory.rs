@@ -6,9 +6,11 @@ use std::{
 
 use super::{
     super::{Git, GitError, HooksPath, Location, hooks_path, reachable},
-    Answer, WorkState, ask, nested, places, quick,
+    Answer, WorkState, ask,
+    listing::Listing,
+    nested, places, quick,
     stamp::{self, PathKey, Stamp},
-    tree::{self, Ignored},
+    tree::{self, Ignored, Walked},
     users::{Users, UsersNow, may_move_hooks},
 };
 
@@ -18,6 +20,8 @@ const MOST: usize = 10_000;
 /// bytes each.
 const MOST_IGNORED: usize = 50_000;
 const MOST_IGNORED_OF_ALL: usize = 500_000;
+/// Most bytes of listings that are kept of all; without one, directories are read.
+const MOST_LISTED_OF_ALL: usize = 16 << 20;
 
 /// What repositories were like when they were last looked at, kept in memory.
 #[derive(Debug, Default)]
@@ -30,6 +34,7 @@ pub struct Memory {
 struct Known {
     by_git_dir: HashMap<PathBuf, Arc<Entry>>,
     ignored: usize,
+    listed: usize,
 }
 
 #[derive(Debug)]
@@ -38,6 +43,7 @@ struct Entry {
     /// Of all but the work tree.
     places: Stamp,
     tree: Tree,
+    listing: Option<Listing>,
     ignored: Ignored,
     asked: Vec<String>,
     seen: Seen,
@@ -54,19 +60,25 @@ enum Tree {
 }
 
 impl Tree {
-    fn of(location: &Location, ignored: &Ignored) -> Self {
-        match &location.work_tree {
-            None => Self::None,
-            Some(top) => tree::walk(top, ignored, &mut ()).map_or(Self::Unknown, Self::Stamped),
+    fn stamped(stamp: Option<Stamp>) -> Self {
+        stamp.map_or(Self::Unknown, Self::Stamped)
+    }
+}
+
+impl Entry {
+    /// The work tree as it is now.
+    fn tree(&self) -> Tree {
+        match (&self.location.work_tree, &self.listing) {
+            (None, _) => Tree::None,
+            (Some(top), Some(listing)) => Tree::stamped(listing.stamp(top)),
+            (Some(top), None) => {
+                Tree::stamped(tree::walk(top, &self.ignored, &mut ()).map(|walked| walked.stamp))
+            }
         }
     }
 
-    /// As [`Tree::of`], for what is to be remembered.
-    fn to_keep(git: &Git, location: &Location, ignored: &Ignored) -> Self {
-        match &location.work_tree {
-            None => Self::None,
-            Some(top) => nested::stamp(git, location, top, ignored).map_or(Self::Unknown, Self::Stamped),
-        }
+    fn listed(&self) -> usize {
+        self.listing.as_ref().map_or(0, Listing::len)
     }
 }
 
@@ -119,16 +131,21 @@ impl Known {
     fn forget(&mut self, location: &Location) {
         if let Some(entry) = self.by_git_dir.remove(&location.git_dir) {
             self.ignored -= entry.ignored.len();
+            self.listed -= entry.listed();
         }
     }
 
-    fn keep(&mut self, entry: Entry) {
+    fn keep(&mut self, mut entry: Entry) {
         self.forget(&entry.location);
         if self.by_git_dir.len() >= MOST || self.ignored + entry.ignored.len() > MOST_IGNORED_OF_ALL {
             // Rather all anew than a choice which nobody could foresee.
             *self = Self::default();
         }
+        if self.listed + entry.listed() > MOST_LISTED_OF_ALL {
+            entry.listing = None;
+        }
         self.ignored += entry.ignored.len();
+        self.listed += entry.listed();
         self.by_git_dir.insert(entry.location.git_dir.clone(), Arc::new(entry));
     }
 }
@@ -142,7 +159,7 @@ impl Look<'_> {
         let known = known.filter(|known| Some(known.places) == places && known.location == *location);
         let known = known.filter(|known| known.asked == commits);
         if let Some(known) = known {
-            let tree = Tree::of(location, &known.ignored);
+            let tree = known.tree();
             if tree == known.tree && tree != Tree::Unknown {
                 return Ok(known.seen.clone());
             }
@@ -163,7 +180,11 @@ impl Look<'_> {
         let began = stamp::now();
         // For git's programs and libgit2 alike.
         self.git.trust(location)?;
-        let (work, ignored, tree) = self.ask(location, places.is_some())?;
+        let (work, ignored, walked) = self.ask(location, places.is_some())?;
+        let tree = match &location.work_tree {
+            None => Tree::None,
+            Some(_) => Tree::stamped(walked.as_ref().map(|walked| walked.stamp)),
+        };
         let seen = Seen {
             work,
             hooks_path: self.hooks_path(location)?,
@@ -181,6 +202,7 @@ impl Look<'_> {
                 location: location.clone(),
                 places,
                 tree,
+                listing: walked.and_then(|walked| walked.listing),
                 ignored,
                 asked: commits.to_vec(),
                 seen: seen.clone(),
@@ -190,16 +212,23 @@ impl Look<'_> {
         Ok(seen)
     }
 
-    fn ask(&self, location: &Location, is_kept: bool) -> Result<(WorkState, Ignored, Tree), GitError> {
+    /// Also what is ignored, and the work tree as a walk of it found it, if it is to
+    /// be kept.
+    fn ask(
+        &self,
+        location: &Location,
+        is_kept: bool,
+    ) -> Result<(WorkState, Ignored, Option<Walked>), GitError> {
         if let Some((_, now)) = self.users.filter(|(_, now)| !now.says_branches)
-            && let Some((work, tree)) = quick::clean(self.git, location, !now.may_convert)
+            && let Some((work, walked)) = quick::clean(self.git, location, !now.may_convert)
         {
-            return Ok((work, Ignored::default(), Tree::Stamped(tree)));
+            return Ok((work, Ignored::default(), Some(walked)));
         }
         let Answer { state, ignored } = ask(self.git, location)?;
         let ignored = Ignored::new(&ignored);
-        let tree = if is_kept { Tree::to_keep(self.git, location, &ignored) } else { Tree::Unknown };
-        Ok((state, ignored, tree))
+        let top = location.work_tree.as_deref().filter(|_| is_kept);
+        let walked = top.and_then(|top| nested::walk(self.git, location, top, &ignored));
+        Ok((state, ignored, walked))
     }
 
     fn hooks_path(&self, location: &Location) -> Result<Option<HooksPath>, GitError> {

@@ -5,7 +5,8 @@
 //! * What it said is remembered together with a [`stamp`](stamp::Stamp) of all
 //!   that it rested on: every file of the work tree that git looks at, the index,
 //!   refs, configuration and ignore rules of the repository and of the user. The
-//!   same stamp, and none of it younger than the answer: the same answer.
+//!   same stamp, and none of it younger than the answer: the same answer. The
+//!   files' names are remembered, too (`listing`).
 //! * Where nothing is remembered, a repository that is plainly clean is known
 //!   from its index (`quick`): every file as the index has it, no other file,
 //!   HEAD's tree the index's.
@@ -14,6 +15,7 @@
 //! that changed a moment ago) is no reason to guess: git is asked again.
 
 mod index;
+mod listing;
 mod memory;
 mod nested;
 mod operation;

@@ -6,18 +6,17 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};
 
 use super::{
     super::{Git, Location},
-    stamp::Stamp,
-    tree::{self, Ignored},
+    tree::{self, Ignored, Walked},
 };
 
 /// More than this many are more than is worth asking about.
 const MOST: usize = 500;
 
-/// The stamp of a work tree whose state is to be remembered; `None`: there is none
-/// that is certain to tell each change. Holds as long as the index stays as it is.
-pub(super) fn stamp(git: &Git, location: &Location, top: &Path, ignored: &Ignored) -> Option<Stamp> {
-    let walked = tree::walk_telling(top, ignored, &mut ())?;
-    are_apart(git, location, &walked.nested).then_some(walked.stamp)
+/// Looks at a work tree whose state is to be remembered; `None`: there is no stamp
+/// of it that is certain to tell each change. Holds as long as the index stays as
+/// it is.
+pub(super) fn walk(git: &Git, location: &Location, top: &Path, ignored: &Ignored) -> Option<Walked> {
+    tree::walk(top, ignored, &mut ()).filter(|walked| are_apart(git, location, &walked.nested))
 }
 
 /// Whether the index has nothing at and beneath these paths but the commits of

@@ -15,8 +15,8 @@ use super::{
         libgit,
     },
     WorkState, index, operation,
-    stamp::{Facts, Stamp},
-    tree::{self, Found, Ignored, Visitor},
+    stamp::Facts,
+    tree::{self, Found, Ignored, Visitor, Walked},
 };
 use crate::git::Git;
 
@@ -28,9 +28,9 @@ const LARGEST: u64 = 64 << 20;
 const MOST_READ: usize = 1_000;
 const MOST_BYTES: u64 = 16 << 20;
 
-/// The state of a clean repository, and its work tree's stamp. `is_raw`: nothing
+/// The state of a clean repository, and its work tree. `is_raw`: nothing
 /// of the user's says that contents are converted.
-pub(super) fn clean(git: &Git, location: &Location, is_raw: bool) -> Option<(WorkState, Stamp)> {
+pub(super) fn clean(git: &Git, location: &Location, is_raw: bool) -> Option<(WorkState, Walked)> {
     let top = location.work_tree.as_deref()?;
     if !location.object_dirs.is_empty() || !libgit::is_plain(location) {
         return None;
@@ -47,7 +47,7 @@ pub(super) fn clean(git: &Git, location: &Location, is_raw: bool) -> Option<(Wor
     let is_raw = is_raw && !listed.has_attributes && !may_convert(location);
     let left = if is_raw { (MOST_READ, MOST_BYTES) } else { (0, 0) };
     let mut against = Against { listed, written, left };
-    let stamp = tree::walk(top, &Ignored::default(), &mut against)?;
+    let walked = tree::walk(top, &Ignored::default(), &mut against)?;
     // What is left has been deleted.
     if !against.listed.files.is_empty() || Facts::of_path(&path).ok()? != facts {
         return None;
@@ -69,7 +69,7 @@ pub(super) fn clean(git: &Git, location: &Location, is_raw: bool) -> Option<(Wor
         operation: operation::of(git, location).ok()?,
         ..WorkState::default()
     };
-    Some((state, stamp))
+    Some((state, walked))
 }
 
 /// Compares a work tree with its index.

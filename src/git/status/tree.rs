@@ -8,6 +8,7 @@ use rustix::{
 };
 
 use super::{
+    listing::{Listing, Recorder},
     places,
     stamp::{Facts, PathKey, Stamp, is_exact},
 };
@@ -70,22 +71,42 @@ pub(super) struct Walked {
     /// Paths of other repositories' work trees in it, from its top. Of these only
     /// what they have checked out is in the stamp.
     pub nested: Vec<Vec<u8>>,
+    /// By which it can be looked at again, unless that would be too long.
+    pub listing: Option<Listing>,
 }
 
-/// The stamp of a work tree; `None`: something can't be looked at, or not in a
-/// way that is certain to tell each change, or it is too much.
-pub(super) fn walk(top: &Path, ignored: &Ignored, visitor: &mut impl Visitor) -> Option<Stamp> {
-    walk_telling(top, ignored, visitor).map(|walked| walked.stamp)
-}
-
-/// As [`walk`], with the repositories that were met.
-pub(super) fn walk_telling(top: &Path, ignored: &Ignored, visitor: &mut impl Visitor) -> Option<Walked> {
+/// Opens the top of a work tree; `None`: it can't be, or it is where not every
+/// change is certain to be told.
+pub(super) fn open_top(top: &Path) -> Option<(OwnedFd, Facts)> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = rustix::fs::open(top, flags, Mode::empty()).ok()?;
-    if !is_exact(&dir) {
-        return None;
-    }
+    let dir = rustix::fs::open(top, flags, Mode::empty()).ok().filter(|dir| is_exact(dir))?;
     let facts = Facts::of(&rustix::fs::fstat(&dir).ok()?);
+    Some((dir, facts))
+}
+
+/// Opens a directory that is no link.
+pub(super) fn open_dir(dir: impl AsFd, name: &CStr) -> Option<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, name, flags, Mode::empty()).ok()
+}
+
+/// The stamp of another repository's work tree at `path` (from the top of this
+/// one): git looks at its HEAD and no further.
+pub(super) fn nested(top: &Path, path: &[u8]) -> Option<Stamp> {
+    let place = top.join(path_from(path));
+    let at = PathKey::default().below(path);
+    let mut stamp = Stamp::default();
+    for (key, path) in [(at, place.clone()), (at.join(b".git"), place.join(".git"))] {
+        stamp.add(key, &Facts::of_path(path).ok()?.without_times());
+    }
+    stamp.merge(places::stamp(&Location::at(&place).ok()?, at)?);
+    Some(stamp)
+}
+
+/// Looks at a work tree; `None`: something can't be looked at, or not in a way
+/// that is certain to tell each change, or it is too much.
+pub(super) fn walk(top: &Path, ignored: &Ignored, visitor: &mut impl Visitor) -> Option<Walked> {
+    let (dir, facts) = open_top(top)?;
     let mut stamp = Stamp::default();
     stamp.add(PathKey::default(), &facts);
     let mut walk = Walk {
@@ -93,13 +114,15 @@ pub(super) fn walk_telling(top: &Path, ignored: &Ignored, visitor: &mut impl Vis
         dev: facts.dev,
         ignored,
         visitor,
-        walked: Walked { stamp, nested: Vec::new() },
-        path: top.as_os_str().as_encoded_bytes().to_vec(),
+        stamp,
+        nested: Vec::new(),
+        recorder: Recorder::new(),
+        path: Vec::new(),
         seen: 0,
         most: MOST,
     };
     walk.enter(dir, PathKey::default(), 0)?;
-    Some(walk.walked)
+    Some(Walked { stamp: walk.stamp, nested: walk.nested, listing: walk.recorder.end() })
 }
 
 struct Walk<'a, V> {
@@ -107,8 +130,11 @@ struct Walk<'a, V> {
     dev: u64,
     ignored: &'a Ignored,
     visitor: &'a mut V,
-    walked: Walked,
-    /// Of the directory that is being read.
+    stamp: Stamp,
+    nested: Vec<Vec<u8>>,
+    recorder: Recorder,
+    /// Of the directory that is being read, from the top, with a `/` before each
+    /// name.
     path: Vec<u8>,
     seen: u64,
     most: u64,
@@ -144,7 +170,8 @@ impl<V: Visitor> Walk<'_, V> {
             if facts.kind() == FileType::Directory {
                 self.descend(&found, depth)?;
             } else {
-                self.walked.stamp.add(path, &facts);
+                self.recorder.file(name);
+                self.stamp.add(path, &facts);
             }
         }
         Some(())
@@ -162,29 +189,26 @@ impl<V: Visitor> Walk<'_, V> {
     }
 
     fn descend(&mut self, found: &Found<'_>, depth: usize) -> Option<()> {
-        let (at, facts) = (found.path, found.facts);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let dir = rustix::fs::openat(found.dir, found.name, flags, Mode::empty()).ok()?;
+        let dir = open_dir(found.dir, found.name)?;
         let length = self.path.len();
         self.path.push(b'/');
         self.path.extend(found.name.to_bytes());
-        let done = match Facts::at(dir.as_fd(), c".git") {
+        match Facts::at(dir.as_fd(), c".git") {
             Err(rustix::io::Errno::NOENT) => {
-                self.walked.stamp.add(at, facts);
-                self.enter(dir, at, depth + 1)
+                self.recorder.enter(found.name);
+                self.stamp.add(found.path, found.facts);
+                self.enter(dir, found.path, depth + 1)?;
+                self.recorder.leave();
             }
-            Err(_) => None,
-            // Another repository: git looks at its HEAD and no further.
-            Ok(dot_git) => {
-                self.walked.stamp.add(at, &facts.without_times());
-                self.walked.stamp.add(at.join(b".git"), &dot_git.without_times());
-                let top = self.top.as_os_str().len() + 1;
-                self.walked.nested.push(self.path.get(top..)?.to_vec());
-                let nested = Location::at(&path_from(&self.path)).ok()?;
-                places::stamp(&nested, at).map(|nested| self.walked.stamp.merge(nested))
+            Err(_) => return None,
+            Ok(_) => {
+                let path = &self.path[1..];
+                self.recorder.nested(path);
+                self.stamp.merge(nested(self.top, path)?);
+                self.nested.push(path.to_vec());
             }
-        };
+        }
         self.path.truncate(length);
-        done
+        Some(())
     }
 }

@@ -214,3 +214,37 @@ fn a_configured_hooks_path_is_found_and_followed() {
     world.git(&["config", "--unset", "core.hooksPath"]);
     assert_eq!(world.seen().hooks_path, None);
 }
+
+/// Files are looked at by their remembered names: whatever comes, goes, or is
+/// another kind of thing under the same name has to be seen.
+#[test]
+fn names_are_remembered_and_directories_are_not_read() {
+    let world = World::committed();
+    world.write("nested/x", "");
+    world.git(&["init", "-q", "nested/repo"]);
+    world.write("nested/repo/y", "").write("dir/späte\n", "").write("empty/.keep", "");
+    fs::remove_file(world.path("empty/.keep")).unwrap();
+    let top = world.top();
+    let walk = || tree::walk(&top, &tree::Ignored::default(), &mut ()).unwrap();
+    let walked = walk();
+    let listing = walked.listing.unwrap();
+    assert_eq!(listing.stamp(&top), Some(walked.stamp));
+    let changed = |what: &str| {
+        assert_ne!(listing.stamp(&top), Some(walked.stamp), "{what}");
+        assert_ne!(walk().stamp, walked.stamp, "{what}");
+    };
+    world.git(&["-C", "nested/repo", "commit", "-q", "--allow-empty", "-m", "x"]);
+    changed("another repository's commit");
+    fs::rename(world.path("dir"), world.path("other")).unwrap();
+    changed("a directory that is gone");
+    std::os::unix::fs::symlink("other", world.path("dir")).unwrap();
+    changed("a link instead of a directory");
+    fs::remove_file(world.path("dir")).unwrap();
+    fs::rename(world.path("other"), world.path("dir")).unwrap();
+    changed("a directory with the same files, back in its place");
+    let again = walk();
+    let listing = again.listing.unwrap();
+    assert_eq!(listing.stamp(&top), Some(again.stamp));
+    fs::create_dir(world.path("empty/more")).unwrap();
+    assert_ne!(listing.stamp(&top), Some(again.stamp), "a directory in an empty one");
+}
