@@ -5,9 +5,10 @@
 #
 # Usage: tests/all.sh [ARGS of `cargo test`...]
 #
-# KPMO_TEST_GIT may name a git 2.54 or later: hooks by configuration are then
-# tested with it, and else are not. Not among the peers: overcommit (RubyGems) and
-# hk (twenty minutes of compiling).
+# KPMO_TEST_GIT may name another git, with which what git does is tested, too: 2.54
+# or later, which can run hooks by its configuration. Without it one is built from
+# Debian's newest source, where there is apt. hk takes part where it is on PATH: to
+# compile it takes twenty minutes. Not among the peers: overcommit (RubyGems).
 #
 # With CI set in the environment a peer that can't be had is a failure; without,
 # it is said, and so is each test that is left out for it.
@@ -77,8 +78,54 @@ set_up_restic() {
     command -v restic >/dev/null || debian restic || lacks "restic (Debian: apt install restic); see $log"
 }
 
+is_new_git() {
+    [ "$(printf '%s\n' 2.54 "$("$1" version 2>/dev/null | cut -d' ' -f3)" | sort -V | head -n 1)" = 2.54 ]
+}
+
+# apt, for the newest source packages, with lists of its own: what is configured
+# on this machine stays as it is, and tells only where its packages come from.
+newest_apt() {
+    local apt=$test_env/apt
+    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+    if [ ! -f "$apt/sources.list" ]; then
+        local site
+        site=$(apt-get indextargets --format '$(ORIGIN) $(SITE)' 'Created-By: Packages' |
+            awk '$1 == "Debian" && $2 !~ /security/ { print $2; exit }')
+        [ -n "$site" ] || return 1
+        echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site sid main" >"$apt/sources.list"
+    fi
+    apt-get -o "Dir::Etc::sourcelist=$apt/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+        -o "Dir::State::lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User=root "$@"
+}
+
+# Only what the tests need of it.
+build_git() {
+    local source=$test_env/git-source
+    mkdir -p "$source"
+    newest_apt update || return 1
+    (cd "$source" && newest_apt source --download-only git && tar -xf git_*.orig.tar.xz --strip-components=1) ||
+        return 1
+    make -C "$source" -j"$(nproc)" prefix="$test_env/git" CFLAGS=-O1 INSTALL_SYMLINKS=1 NO_CURL=1 NO_EXPAT=1 \
+        NO_GETTEXT=1 NO_OPENSSL=1 NO_PERL=1 NO_PYTHON=1 NO_RUST=1 NO_TCLTK=1 all install
+}
+
+set_up_git() {
+    if [ -n "${KPMO_TEST_GIT-}" ] || is_new_git git; then
+        return
+    fi
+    if ! command -v apt-get >/dev/null; then
+        lacks "a git 2.54 or later (on PATH, or named by KPMO_TEST_GIT)"
+        return
+    fi
+    [ -f /usr/include/zlib.h ] && command -v make xz >/dev/null || debian make xz-utils zlib1g-dev || true
+    if ! build_git >>"$log" 2>&1 || ! is_new_git "$test_env/git/bin/git"; then
+        lacks "a git 2.54 or later, which could not be built (KPMO_TEST_GIT may name one); see $log"
+    fi
+    rm -rf "$test_env/git-source" "$test_env/apt"
+}
+
 # A virtual environment is tied to its directory and its Python.
-stamp=$({ echo "$PWD" "$husky"; python3 --version 2>&1; cat tests/requirements.txt; } | cksum)
+stamp=$({ echo "$PWD" "$husky" "${KPMO_TEST_GIT-}"; git version; python3 --version 2>&1; cat tests/requirements.txt; } | cksum)
 if [ "$(cat "$test_env/stamp" 2>/dev/null)" != "$stamp" ]; then
     echo "tests/all.sh: setting up $test_env" >&2
     rm -rf "${test_env:?}"
@@ -86,6 +133,7 @@ if [ "$(cat "$test_env/stamp" 2>/dev/null)" != "$stamp" ]; then
     set_up_python
     set_up_node
     set_up_restic
+    set_up_git
     [ ${#missing[@]} -gt 0 ] || echo "$stamp" >"$test_env/stamp"
 fi
 
@@ -101,6 +149,12 @@ if [ ${#missing[@]} -gt 0 ] && [ -n "${CI-}" ]; then
 fi
 
 export KPMO_TEST_HOOK KPMO_TEST_BIN="$test_env/bin"
+if [ -z "${KPMO_TEST_GIT-}" ] && [ -x "$test_env/git/bin/git" ]; then
+    export KPMO_TEST_GIT=$test_env/git/bin/git
+elif [ -z "${KPMO_TEST_GIT-}" ] && is_new_git git; then
+    KPMO_TEST_GIT=$(command -v git)
+    export KPMO_TEST_GIT
+fi
 if [ -x "$test_env/venv/bin/python" ]; then
     export KPMO_TEST_PYTHON="$test_env/venv/bin/python"
 fi

@@ -1,25 +1,14 @@
 //! `--mode config`, with a git that runs hooks by its configuration: where
 //! `KPMO_TEST_GIT` names one, 2.54 or later.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use super::{Tool, commit, hooks, ran, refuses, tool::AT_COMMIT, verdicts};
-use crate::world::{World, secret};
+use crate::world::{World, newest_git, secret};
 
-/// A world whose git is that one; `None`, said aloud, where there is none.
+/// A world whose git is that one.
 fn world() -> Option<World> {
-    let Some(git) = std::env::var_os("KPMO_TEST_GIT").map(PathBuf::from) else {
-        let test = std::thread::current().name().unwrap_or("?").to_owned();
-        // Past the test harness, which keeps what a passing test prints to itself.
-        let _ = fs::OpenOptions::new().write(true).open("/dev/stderr").map(|mut stderr| {
-            std::io::Write::write_all(
-                &mut stderr,
-                format!("\nskipped: {test}: KPMO_TEST_GIT names no git 2.54 or later\n").as_bytes(),
-            )
-        });
-        return None;
-    };
-    Some(World::new().patient().with_program("git", &git))
+    newest_git().map(|git| World::new().patient().with_program("git", &git))
 }
 
 fn entries(world: &World) -> usize {

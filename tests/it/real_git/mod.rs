@@ -184,10 +184,3 @@ fn compare(world: &World, case: &Case, told: &str, ledger: &[serde_json::Value])
     assert!(of_repo("push").all(|event| text(event, "outcome") == "pass"));
     assert_eq!(of_repo("unjudged").count(), 0, "{}", case.name);
 }
-
-/// The version of a world's git.
-pub fn version(world: &World) -> (u32, u32) {
-    let said = Ran::of(world.command("git").arg("--version")).fine().stdout;
-    let mut numbers = said.split([' ', '.']).filter_map(|word| word.parse().ok());
-    (numbers.next().unwrap(), numbers.next().unwrap())
-}

@@ -1,7 +1,7 @@
 //! Programs that the tests need and that a machine may lack. `tests/all.sh`
 //! puts them there.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::Command};
 
 /// A peer program that the test environment holds, or on PATH; `None` where it
 /// is missing, which fails in CI and is said loudly elsewhere.
@@ -23,6 +23,23 @@ pub fn python() -> Option<PathBuf> {
         left_out("KPMO_TEST_PYTHON does not name a Python with grpcio");
     }
     python
+}
+
+/// A git that can run hooks by its configuration: the one that `KPMO_TEST_GIT`
+/// names.
+pub fn newest_git() -> Option<PathBuf> {
+    let git = std::env::var_os("KPMO_TEST_GIT").map(PathBuf::from);
+    let is_new = |git: &PathBuf| {
+        let said = Command::new(git).arg("--version").output().unwrap().stdout;
+        let said = String::from_utf8(said).unwrap();
+        let numbers: Vec<u32> = said.split([' ', '.']).filter_map(|word| word.parse().ok()).take(2).collect();
+        numbers >= vec![2, 54]
+    };
+    let git = git.filter(is_new);
+    if git.is_none() {
+        left_out("KPMO_TEST_GIT names no git 2.54 or later");
+    }
+    git
 }
 
 /// Says that a test, or a part of one, could not run here. In CI that is a
