@@ -9,7 +9,7 @@ use crate::world::{Repo, World};
 /// makes of one like it.
 fn configured(tool: Tool) -> Option<(World, Hooks)> {
     tool.program()?;
-    let world = World::new().patient().repo("app", &[("a.txt", "one\n")]);
+    let world = tool.world()?.repo("app", &[("a.txt", "one\n")]);
     tool.configure(&world.at("app"));
     let alone = world.init_in_home("alone");
     alone.write("a.txt", "one\n");
@@ -91,6 +91,10 @@ fn there_and_gone(tool: Tool) {
     let before = hooks(&app);
     tool.install(&app);
     tool.uninstall(&app);
+    // hk takes away what it wrote over.
+    if tool == Tool::Hk {
+        world.kpmo(["install-hooks", "app"]).fine();
+    }
     assert_eq!(hooks(&app), before, "{tool:?} puts back what it found");
     both_work(&world, &app, "two\n", &[]);
 }
@@ -123,4 +127,6 @@ matrix! {
     prek: Tool::Prek,
     lefthook: Tool::Lefthook,
     husky: Tool::Husky,
+    hk: Tool::Hk,
+    hk_by_configuration: Tool::HkEntries,
 }

@@ -14,7 +14,8 @@ use uuid::Uuid;
 use crate::world::{Caller, Repo, Tree, World, secret, tree};
 use tool::Tool;
 
-/// What stands in each place of hooks, and `core.hooksPath`.
+/// What stands in each place of hooks, `core.hooksPath`, and the entries for hooks
+/// in the configuration.
 type Hooks = BTreeMap<String, Tree>;
 
 /// What a work tree's hooks look like, wherever they are: what a tool made, and
@@ -29,8 +30,11 @@ fn hooks(repo: &Repo<'_>) -> Hooks {
             found.insert(dir.to_owned(), inside);
         }
     }
-    let setting = repo.git(["config", "--local", "core.hooksPath"]).stdout.into_bytes();
-    let entry = ("core.hooksPath".into(), ('f', 0, setting));
+    let wanted = r"^(core\.hookspath|hook\..*)$";
+    let settings = repo.git(["config", "--local", "--get-regexp", wanted]).stdout;
+    let theirs = settings.lines().filter(|line| !line.starts_with("hook.kpmo-"));
+    let theirs: Vec<String> = theirs.map(|line| format!("{line}\n")).collect();
+    let entry = ("hooks".into(), ('f', 0, theirs.concat().into_bytes()));
     found.insert("config".to_owned(), [entry].into());
     found
 }

@@ -1,6 +1,6 @@
 use std::{fs, path::PathBuf};
 
-use crate::world::{Ran, Repo, World, peer};
+use crate::world::{Ran, Repo, World, newest_git, peer, rare_peer};
 
 /// A hook tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +9,10 @@ pub enum Tool {
     Prek,
     Lefthook,
     Husky,
+    /// By files in the hooks directory.
+    Hk,
+    /// By git's configuration.
+    HkEntries,
 }
 
 /// The hooks that each is made to install, and that a commit runs, in order.
@@ -30,14 +34,29 @@ commit-msg: {jobs: [{run: ./tell.sh commit-msg}]}
 post-commit: {jobs: [{run: ./tell.sh post-commit}]}
 ";
 
+const HK_CONFIG: &str = "\
+hooks {
+  [\"pre-commit\"] { steps { [\"a\"] { check = \"./tell.sh pre-commit\" } } }
+  [\"commit-msg\"] { steps { [\"a\"] { check = \"./tell.sh commit-msg\" } } }
+  [\"post-commit\"] { steps { [\"a\"] { check = \"./tell.sh post-commit\" } } }
+}
+";
+
 impl Tool {
+    /// A world with a git that the tool can do with.
+    pub fn world(self) -> Option<World> {
+        let world = World::new().patient();
+        Some(if self == Self::HkEntries { world.with_program("git", &newest_git()?) } else { world })
+    }
+
     pub fn program(self) -> Option<PathBuf> {
-        peer(match self {
-            Self::PreCommit => "pre-commit",
-            Self::Prek => "prek",
-            Self::Lefthook => "lefthook",
-            Self::Husky => "husky",
-        })
+        match self {
+            Self::PreCommit => peer("pre-commit"),
+            Self::Prek => peer("prek"),
+            Self::Lefthook => peer("lefthook"),
+            Self::Husky => peer("husky"),
+            Self::Hk | Self::HkEntries => rare_peer("hk"),
+        }
     }
 
     /// Commits what the tool goes by: its hooks say in a file that they ran.
@@ -49,6 +68,9 @@ impl Tool {
             }
             Self::Lefthook => {
                 repo.write("lefthook.yml", LEFTHOOK_CONFIG);
+            }
+            Self::Hk | Self::HkEntries => {
+                repo.write("hk.pkl", HK_CONFIG);
             }
             Self::Husky => {
                 for name in AT_COMMIT {
@@ -67,7 +89,12 @@ impl Tool {
 
     #[track_caller]
     pub fn install(self, repo: &Repo<'_>) -> Ran {
-        let args: &[&str] = if self == Self::Husky { &[] } else { &["install"] };
+        let args: &[&str] = match self {
+            Self::Husky => &[],
+            // It writes over nothing that it has not written, unless it is told to.
+            Self::Hk => &["install", "--legacy", "--force"],
+            _ => &["install"],
+        };
         self.run(repo, args).fine()
     }
 

@@ -27,7 +27,7 @@ use std::{
 };
 
 pub use caller::Caller;
-pub use peers::{is_root, left_out, newest_git, peer, python};
+pub use peers::{is_root, left_out, newest_git, peer, python, rare_peer};
 pub use processes::Background;
 pub use ran::Ran;
 pub use repo::Repo;

@@ -6,14 +6,27 @@ use std::{path::PathBuf, process::Command};
 /// A peer program that the test environment holds, or on PATH; `None` where it
 /// is missing, which fails in CI and is said loudly elsewhere.
 pub fn peer(name: &str) -> Option<PathBuf> {
-    let own = std::env::var_os("KPMO_TEST_BIN").map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found =
-        own.into_iter().chain(std::env::split_paths(&path)).map(|dir| dir.join(name)).find(|p| p.is_file());
+    let found = found(name);
     if found.is_none() {
         left_out(&format!("{name} is not installed"));
     }
     found
+}
+
+/// A peer program that no registry has as a program: it takes too long to build to
+/// be set up by `tests/all.sh`.
+pub fn rare_peer(name: &str) -> Option<PathBuf> {
+    let found = found(name);
+    if found.is_none() {
+        say(&format!("{name} is not installed"));
+    }
+    found
+}
+
+fn found(name: &str) -> Option<PathBuf> {
+    let own = std::env::var_os("KPMO_TEST_BIN").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    own.into_iter().chain(std::env::split_paths(&path)).map(|dir| dir.join(name)).find(|p| p.is_file())
 }
 
 /// A Python that has the packages of `tests/requirements.txt`.
@@ -45,15 +58,19 @@ pub fn newest_git() -> Option<PathBuf> {
 /// Says that a test, or a part of one, could not run here. In CI that is a
 /// failure.
 pub fn left_out(why: &str) {
-    let test = std::thread::current().name().unwrap_or("?").to_owned();
-    assert!(std::env::var_os("CI").is_none(), "LEFT OUT: {test}: {why}; run tests/all.sh, which sets it up");
-    // Past the test harness, which keeps what a passing test prints to itself.
+    assert!(std::env::var_os("CI").is_none(), "LEFT OUT: {}: {why}; tests/all.sh sets it up", test());
+    say(&format!("{why}; tests/all.sh sets it up"));
+}
+
+/// Past the test harness, which keeps what a passing test prints to itself.
+fn say(why: &str) {
     let _ = std::fs::OpenOptions::new().write(true).open("/dev/stderr").map(|mut stderr| {
-        std::io::Write::write_all(
-            &mut stderr,
-            format!("\nLEFT OUT: {test}: {why}; tests/all.sh sets it up\n").as_bytes(),
-        )
+        std::io::Write::write_all(&mut stderr, format!("\nLEFT OUT: {}: {why}\n", test()).as_bytes())
     });
+}
+
+fn test() -> String {
+    std::thread::current().name().unwrap_or("?").to_owned()
 }
 
 /// Whether file permissions stop us.
