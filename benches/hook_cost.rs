@@ -24,7 +24,7 @@ use std::{
     thread,
 };
 
-use world::{AtOnce, Fleet, Took, Variant, World};
+use world::{AtOnce, Fleet, FleetHooks, Took, Variant, World};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -185,17 +185,22 @@ fn measured(
     Ok(variants)
 }
 
-/// Commits in many repositories at once; without hooks, too, since that alone
-/// takes its time.
+/// Commits in many repositories at once; also without hooks and by those of the
+/// floor, since on few processors that alone takes its time.
 fn at_once(world: &World, hook: &Path, rounds: usize) -> Result<()> {
+    const WAYS: [(&str, FleetHooks); 3] = [
+        ("no hooks", FleetHooks::None),
+        ("raw client, musl", FleetHooks::Raw),
+        ("kpmo, musl", FleetHooks::Kpmo),
+    ];
     let load = load();
     let fleet = Fleet::new(world, hook, AT_ONCE)?;
-    let mut took: [Vec<AtOnce>; 2] = Default::default();
+    let mut took: [Vec<AtOnce>; 3] = Default::default();
     for round in 0..2 + rounds {
-        for hooked in [round % 2 == 0, round % 2 == 1] {
-            let at_once = fleet.at_once(hooked)?;
+        for way in order(round, WAYS.len()) {
+            let at_once = fleet.at_once(WAYS[way].1)?;
             if round >= 2 {
-                took[usize::from(hooked)].push(at_once);
+                took[way].push(at_once);
             }
         }
     }
@@ -203,11 +208,11 @@ fn at_once(world: &World, hook: &Path, rounds: usize) -> Result<()> {
     println!(
         "| hooks | one alone, ms | the slowest of {AT_ONCE}, ms | times |\n| --- | ---: | ---: | ---: |"
     );
-    for (name, took) in ["no hooks", "kpmo"].into_iter().zip(&took) {
+    for ((name, hooks), took) in WAYS.into_iter().zip(&took) {
         let of = |value: fn(&AtOnce) -> f64| median(took.iter().map(value).collect());
         let times = of(|took| took.slowest / took.single);
         println!("| {name} | {:.2} | {:.2} | {times:.1} |", of(|took| took.single), of(|took| took.slowest));
-        if name == "kpmo" {
+        if hooks == FleetHooks::Kpmo {
             println!();
             within("the slowest, in times of one alone,", times, AT_ONCE_GOAL);
         }

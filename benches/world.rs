@@ -1,6 +1,7 @@
 //! The repository, its clones, and the hooks in them.
 
 use std::{
+    cell::OnceCell,
     env,
     ffi::OsStr,
     fmt::Write as _,
@@ -24,7 +25,7 @@ use super::Result;
 
 mod groups;
 
-pub(super) use groups::{AtOnce, Fleet};
+pub(super) use groups::{AtOnce, Fleet, FleetHooks};
 
 const FILES: usize = 1000;
 const COMMITS: usize = 200;
@@ -192,13 +193,22 @@ impl Variant {
 /// Where it all takes place.
 pub(super) struct World {
     place: PathBuf,
+    floor: OnceCell<Floor>,
+}
+
+/// The least that hooks can cost.
+struct Floor {
+    /// A directory of hooks.
+    hooks: PathBuf,
+    /// How often their daemon was asked.
+    asked: Arc<AtomicUsize>,
 }
 
 impl World {
     /// Makes the repository that all variants are clones of.
     pub fn new(place: &Path) -> Result<Self> {
         fs::create_dir(place.join("user"))?;
-        let world = Self { place: place.into() };
+        let world = Self { place: place.into(), floor: OnceCell::new() };
         world.origin("origin.git", FILES, COMMITS)?;
         Ok(world)
     }
@@ -240,9 +250,29 @@ impl World {
         Ok(variant)
     }
 
+    /// With the floor's hooks.
+    pub fn raw(&self, name: &str) -> Result<Variant> {
+        let floor = self.floor()?;
+        let variant = self.variant(name)?;
+        for hook in fs::read_dir(&floor.hooks)? {
+            let hook = hook?;
+            symlink(fs::read_link(hook.path())?, variant.repo.join(".git/hooks").join(hook.file_name()))?;
+        }
+        Ok(Variant { daemon: Daemon::Raw(Arc::clone(&floor.asked)), ..variant })
+    }
+
     /// The floor: a client of nothing but the standard library, whose daemon
     /// always agrees.
-    pub fn raw(&self, name: &str) -> Result<Variant> {
+    fn floor(&self) -> Result<&Floor> {
+        if self.floor.get().is_none() {
+            let floor = self.make_floor()?;
+            // Nobody else makes one.
+            let _ = self.floor.set(floor);
+        }
+        self.floor.get().ok_or_else(|| "there is no floor".into())
+    }
+
+    fn make_floor(&self) -> Result<Floor> {
         let program = self.place.join("raw_client");
         let mut rustc = Command::new("rustc");
         rustc.args(["--edition", "2024", "-C", "opt-level=3", "-C", "lto=fat", "-C", "codegen-units=1"]);
@@ -263,11 +293,12 @@ impl World {
                 }
             }
         });
-        let variant = self.variant(name)?;
+        let hooks = self.place.join("raw_hooks");
+        fs::create_dir(&hooks)?;
         for hook in ["pre-commit", "post-commit"] {
-            symlink(&program, variant.repo.join(".git/hooks").join(hook))?;
+            symlink(&program, hooks.join(hook))?;
         }
-        Ok(Variant { daemon: Daemon::Raw(asked), ..variant })
+        Ok(Floor { hooks, asked })
     }
 
     /// kpmo with this build of its hook, and a governor of its own.

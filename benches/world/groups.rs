@@ -77,6 +77,16 @@ impl Variant {
 pub struct Fleet {
     variant: Variant,
     repos: Vec<PathBuf>,
+    raw_hooks: String,
+}
+
+/// Which hooks run in them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum FleetHooks {
+    None,
+    /// Those of the floor.
+    Raw,
+    Kpmo,
 }
 
 /// What came of commits in all of them at once.
@@ -101,12 +111,18 @@ impl Fleet {
             repos.push(repo);
         }
         kpmo.settle()?;
-        Ok(Self { variant, repos })
+        let raw_hooks = format!("core.hooksPath={}", world.floor()?.hooks.display());
+        Ok(Self { variant, repos, raw_hooks })
     }
 
-    /// Commits in each alone, and then in all at once; with hooks or without.
-    pub fn at_once(&self, hooked: bool) -> Result<AtOnce> {
-        let before = if hooked { &[][..] } else { &NO_HOOKS[..] };
+    /// Commits in each alone, and then in all at once.
+    pub fn at_once(&self, hooks: FleetHooks) -> Result<AtOnce> {
+        let raw = ["-c", &self.raw_hooks];
+        let before = match hooks {
+            FleetHooks::None => &NO_HOOKS[..],
+            FleetHooks::Raw => &raw[..],
+            FleetHooks::Kpmo => &[],
+        };
         let commit = |repo: &Path| {
             let mut git = self.in_repo(repo, &[before, &["commit", "--quiet", "--message", "x"]].concat());
             git.stdout(Stdio::null()).stderr(Stdio::null());
