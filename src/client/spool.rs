@@ -25,8 +25,8 @@ pub fn keep(spool: &Path, request: &HookRequest, durable: bool) -> io::Result<Pa
     keep_in(spool, request, durable, None)
 }
 
-/// As [`keep`], in a file that is there already: an empty one in the same
-/// directory that nobody reads.
+/// As [`keep`], in a file that is there already: one in the same directory that
+/// nobody reads, whatever it holds.
 pub fn keep_in(
     spool: &Path,
     request: &HookRequest,
@@ -40,7 +40,7 @@ pub fn keep_in(
     let finished = spool.join(format!("{name}{SPOOL_SUFFIX}"));
     let kept = (|| {
         let open =
-            || OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
+            || OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&unfinished);
         let mut file = match open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 DirBuilder::new().recursive(true).mode(0o700).create(spool)?;
@@ -48,7 +48,13 @@ pub fn keep_in(
             }
             opened => opened?,
         };
-        file.write_all(&told.encode_to_vec())?;
+        let bytes = told.encode_to_vec();
+        file.write_all(&bytes)?;
+        // Not emptied before: ext4 writes to the disk what was, when it is closed.
+        let length = bytes.len() as u64;
+        if file.metadata()?.len() > length {
+            file.set_len(length)?;
+        }
         give_to_owner(&file, spool)?;
         if durable {
             file.sync_all()?;
@@ -100,4 +106,23 @@ pub fn was_not_reached(home: &Home) -> bool {
 
 fn mark(home: &Home) -> PathBuf {
     home.state.join("unreachable")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_used_again_holds_the_event_and_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        for earlier in [0, 7, 10_000] {
+            let spare = dir.path().join(".spare");
+            fs::write(&spare, "x".repeat(earlier)).unwrap();
+            let request = HookRequest { call_id: format!("after {earlier}"), ..HookRequest::default() };
+            let kept = keep_in(dir.path(), &request, false, Some(spare.clone())).unwrap();
+            let read = HookRequest::decode(&*fs::read(&kept).unwrap()).unwrap();
+            assert_eq!(read, HookRequest { replayed: true, ..request });
+            assert!(!spare.exists());
+        }
+    }
 }

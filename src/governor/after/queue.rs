@@ -16,9 +16,9 @@ use crate::{
     },
 };
 
-/// What the name of an empty file begins with.
+/// What the name of a file that is to be used again begins with.
 pub(super) const SPARE: &str = ".spare-";
-/// Most empty files that are kept for events to come.
+/// Most files that are kept for events to come.
 const MOST_SPARES: usize = 128;
 /// Most events of which it is remembered what was there.
 const MOST_NOTED: usize = 10_000;
@@ -28,7 +28,7 @@ const MOST_NOTED: usize = 10_000;
 pub(in crate::governor) struct Queue {
     state: Mutex<State>,
     changed: Condvar,
-    /// Empty files for the next events.
+    /// Files for the next events.
     spares: Mutex<Vec<PathBuf>>,
 }
 
@@ -96,12 +96,12 @@ impl Queue {
         }
     }
 
-    /// An empty file for an event, if there is one.
+    /// A file for an event, if there is one.
     pub(super) fn spare(&self) -> Option<PathBuf> {
         locked(&self.spares).pop()
     }
 
-    /// Empties the file of an event that was worked off, for another one; false: there
+    /// Keeps the file of an event that was worked off for another one; false: there
     /// are enough. A new file for each costs more than all else that is done before a
     /// hook is answered: file systems are slow to give what was just given back.
     pub(super) fn recycle(&self, file: &Path) -> std::io::Result<bool> {
@@ -110,7 +110,6 @@ impl Queue {
         }
         let spare = file.with_file_name(format!("{SPARE}{}", Uuid::new_v4()));
         fs::rename(file, &spare)?;
-        fs::OpenOptions::new().write(true).truncate(true).open(&spare)?;
         locked(&self.spares).push(spare);
         Ok(true)
     }

@@ -146,7 +146,7 @@ impl Governor {
     fn work(&self, first: bool) {
         let queue = &self.snapshots.queue;
         loop {
-            match queue.next(first) {
+            match queue.next(first, &self.calm) {
                 Next::Take(repo_id, wish) => queue.ended(&repo_id, self.grant(&repo_id, &wish)),
                 Next::Prepare(repo_id) if self.registered_as(&repo_id).is_some() => {
                     if let Err(error) = self.snapshots.hands.prepare(&repo_id) {

@@ -10,7 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{generated::probe as contract, governor::locked};
+use crate::{
+    generated::probe as contract,
+    governor::{
+        calm::{self, Calm},
+        locked,
+    },
+};
 
 /// A repository that is never quiet has a snapshot this often.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -21,6 +27,8 @@ pub(super) const IDLE: Duration = Duration::from_secs(20);
 /// What makes many wishes at once that nobody is waiting for: they come after
 /// those that tell of somebody's work.
 const PATIENT: [&str; 4] = ["added", "up", "manual", AGAIN];
+/// What git waits for.
+const AWAITED: &str = "pre-rebase";
 /// Why a snapshot is taken that could not be taken before.
 pub(super) const AGAIN: &str = "again";
 /// Of so many repositories at most the next snapshot is made a quick one: what is
@@ -69,6 +77,15 @@ pub(super) struct Wish {
 impl Wish {
     fn is_patient(&self) -> bool {
         PATIENT.contains(&self.trigger.as_str())
+    }
+
+    /// When it may be granted if others are served for so much longer: those come
+    /// first, for a while.
+    fn begins(&self, calm_at: Option<Instant>) -> Instant {
+        match calm_at.filter(|_| self.trigger != AWAITED) {
+            Some(at) => self.due.max(at.min(self.due + calm::PATIENCE)),
+            None => self.due,
+        }
     }
 }
 
@@ -188,7 +205,8 @@ impl Queue {
     }
 
     /// What is to be done, and by whom: `first` is the worker that also tidies up.
-    pub fn next(&self, first: bool) -> Next {
+    /// While others are being served it waits.
+    pub fn next(&self, first: bool, calm: &Calm) -> Next {
         let mut state = locked(&self.state);
         loop {
             if state.ending {
@@ -199,15 +217,19 @@ impl Queue {
                 continue;
             }
             let now = Instant::now();
+            let calm_at = calm.missing(calm::QUIET).map(|missing| now + missing);
             let free = || state.wishes.iter().filter(|(id, _)| !state.running.contains_key(*id));
-            let due = free().filter(|(_, wish)| wish.due <= now);
+            let due = free().filter(|(_, wish)| wish.begins(calm_at) <= now);
             let next = due.min_by_key(|(_, wish)| (wish.is_patient(), wish.due)).map(|(id, _)| id.clone());
-            let due = free().map(|(_, wish)| wish.due).min();
+            let due = free().map(|(_, wish)| wish.begins(calm_at)).min();
             if let Some((id, wish)) = next.and_then(|id| state.wishes.remove_entry(&id)) {
                 state.running.insert(id.clone(), contract::Progress::default());
                 return Next::Take(id, wish);
             }
-            if let Some(id) = state.unprepared.pop_back() {
+            let is_prepared = state.unprepared.is_empty();
+            if calm_at.is_none()
+                && let Some(id) = state.unprepared.pop_back()
+            {
                 return Next::Prepare(id);
             }
             let is_quiet = first && due.is_none() && state.running.is_empty();
@@ -217,7 +239,7 @@ impl Queue {
                 state.is_tidying = true;
                 return Next::TidyUp;
             }
-            state = match due.into_iter().chain(tidy_up).min() {
+            state = match due.into_iter().chain(tidy_up).chain(calm_at.filter(|_| !is_prepared)).min() {
                 Some(at) => {
                     let waited = self.changed.wait_timeout(state, at - now);
                     waited.unwrap_or_else(PoisonError::into_inner).0
@@ -350,11 +372,43 @@ mod tests {
 
     #[track_caller]
     fn take(queue: &Queue) -> (String, String) {
-        match queue.next(false) {
+        match queue.next(false, &Calm::default()) {
             Next::Take(id, wish) => (id, wish.trigger),
             Next::Prepare(id) => panic!("{id} is to be prepared"),
             Next::TidyUp | Next::End => panic!("nothing is to be taken"),
         }
+    }
+
+    #[test]
+    fn those_who_are_served_come_first_and_git_does_not_wait_for_them() {
+        let (_dir, queue) = queue();
+        let calm = Calm::default();
+        let serving = calm.serve();
+        queue.want("a", "post-commit", Duration::ZERO);
+        queue.want("b", AWAITED, Duration::ZERO);
+        assert_eq!(take(&queue).0, "b");
+        std::thread::scope(|scope| {
+            let taken = scope.spawn(|| {
+                let next = queue.next(false, &calm);
+                (matches!(next, Next::Take(id, _) if id == "a"), calm.missing(calm::QUIET))
+            });
+            // Long enough that it would have been taken.
+            std::thread::sleep(calm::QUIET * 3);
+            assert!(!taken.is_finished());
+            drop(serving);
+            assert_eq!(taken.join().unwrap(), (true, None));
+        });
+    }
+
+    #[test]
+    fn where_it_is_never_calm_nothing_waits_for_ever() {
+        let (_dir, queue) = queue();
+        let calm = Calm::default();
+        let _serving = calm.serve();
+        let asked = Instant::now();
+        queue.want("a", "post-commit", Duration::ZERO);
+        assert!(matches!(queue.next(false, &calm), Next::Take(..)));
+        assert!(asked.elapsed() >= calm::PATIENCE);
     }
 
     fn marks(dir: &tempfile::TempDir) -> usize {
@@ -414,7 +468,7 @@ mod tests {
         for number in 0..PREPARED + 50 {
             queue.granted_aside(&number.to_string(), Instant::now());
         }
-        let prepared = || match queue.next(true) {
+        let prepared = || match queue.next(true, &Calm::default()) {
             Next::Prepare(id) => id,
             _ => panic!("something is to be prepared"),
         };
