@@ -33,11 +33,10 @@ pub struct HookEntry {
 }
 
 /// The entries whose names begin with `prefix`. Where the repository's own
-/// configuration does not have that word, git is not asked.
+/// configuration has none, git is not asked.
 pub fn hook_entries(git: &Git, location: &Location, prefix: &str) -> Result<HookEntries, GitError> {
     let mut entries = HookEntries::default();
-    let text = config::own_text(location).unwrap_or_default();
-    if !text.windows(prefix.len()).any(|part| part == prefix.as_bytes()) {
+    if !has_entries(&config::own_text(location).unwrap_or_default(), prefix) {
         return Ok(entries);
     }
     let args = ["config", "--show-scope", "-z", "--get-regexp", r"^hook\."];
@@ -74,6 +73,17 @@ pub fn hook_entries(git: &Git, location: &Location, prefix: &str) -> Result<Hook
         }
     }
     Ok(entries)
+}
+
+/// Whether a configuration's text has entries with this prefix. That it has the
+/// word is not enough: it may be a part of a path.
+fn has_entries(text: &[u8], prefix: &str) -> bool {
+    let is_entry = |setting: config::Setting| {
+        setting.section == b"hook"
+            && setting.subsection.is_some_and(|name| name.starts_with(prefix.as_bytes()))
+    };
+    text.windows(prefix.len()).any(|part| part == prefix.as_bytes())
+        && config::settings(text).into_iter().any(is_entry)
 }
 
 /// Makes an entry of the repository's own configuration that runs `command` on
@@ -116,4 +126,18 @@ pub fn too_old_for_hook_entries(git: &Git, location: &Location) -> Result<Option
     let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     let known = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     Ok((known < SINCE).then_some(version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_the_same_word_is_no_entry() {
+        let has = |text: &str| has_entries(text.as_bytes(), "mine-");
+        assert!(!has("[remote \"origin\"]\n\turl = /home/u/mine-board\n"));
+        assert!(!has("[hook \"theirs\"]\n\tcommand = mine-hook\n"));
+        assert!(has("[hook \"mine-pre-commit\"]\n\tevent = pre-commit\n"));
+        assert!(has("[core]\nbare = false\n[Hook \"mine-x\"] enabled = false\n"));
+    }
 }

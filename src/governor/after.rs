@@ -27,6 +27,7 @@ use uuid::Uuid;
 use super::{
     Error, Governor,
     call::{HookCall, Judgement},
+    calm,
     commit::{Subject, hook_name, summary},
     registration::HEADS,
 };
@@ -49,8 +50,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const SETTLE: Duration = Duration::from_millis(200);
 /// How much of it waits at most.
 const UNWRITTEN: usize = 200;
-/// nice(1)'s value of what nobody waits for.
-const BACKGROUND: i32 = 10;
 /// How long one event may take. git's own commands are given half of that.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Age at which an unfinished file has no writer any more.
@@ -70,8 +69,7 @@ pub(super) fn start(governor: &Arc<Governor>) {
     sweep(&governor.home.spool());
     reached(&governor.home);
     let spawned = std::thread::Builder::new().name("after".into()).spawn(move || {
-        // Those that somebody waits for come first, and it goes without.
-        let _ = rustix::process::setpriority_process(None, BACKGROUND);
+        calm::be_nice();
         let mut pass = Pass::default();
         pass.run(&worker);
         loop {

@@ -19,6 +19,16 @@ pub(super) const LONG_QUIET: Duration = Duration::from_millis(500);
 /// How long what is done aside waits at most where it is never calm.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
+/// nice(1)'s value of what nobody waits for.
+const BACKGROUND: i32 = 10;
+
+/// Has this thread, and those that it starts, go without where others want the
+/// processor. Not enough by itself: where the kernel groups processes by session,
+/// it counts only among the governor's own threads.
+pub(super) fn be_nice() {
+    let _ = rustix::process::setpriority_process(None, BACKGROUND);
+}
+
 /// Who is being served, and when the last one was.
 pub(super) struct Calm {
     began: Instant,

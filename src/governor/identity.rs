@@ -18,13 +18,13 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, PoisonError},
-    time::{Duration, Instant, UNIX_EPOCH},
+    sync::{Arc, Mutex},
+    time::UNIX_EPOCH,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Governor, calm, locked};
+use super::{Error, Governor, calm, errands::Errands, locked};
 use crate::{
     fs::{
         RealWriter, Writer,
@@ -33,11 +33,6 @@ use crate::{
     git::{self, Location},
     registry::{Document, Repo, without_credentials},
 };
-
-/// nice(1)'s value of what nobody waits for.
-const BACKGROUND: i32 = 10;
-/// After how long a repository is looked at again that did not answer.
-const LATER: Duration = Duration::from_secs(60);
 
 /// What is remembered of a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -67,19 +62,9 @@ struct Kept {
 /// What is remembered of all repositories.
 pub(super) struct Identities {
     path: PathBuf,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    known: BTreeMap<String, Identity>,
-    /// Ids of those that are to be looked at; true: the history again, too.
-    wanted: BTreeMap<String, bool>,
-    /// As `wanted`: those that did not answer, and when they are to be asked again.
-    silent: BTreeMap<String, bool>,
-    again: Option<Instant>,
-    ending: bool,
+    known: Mutex<BTreeMap<String, Identity>>,
+    /// By their ids; more: the history again, too.
+    errands: Errands<String, ()>,
 }
 
 impl Identities {
@@ -87,90 +72,45 @@ impl Identities {
     pub(super) fn open(path: PathBuf) -> Self {
         let kept: Kept =
             fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        let state = State { known: kept.repos, ..State::default() };
-        Self { path, state: Mutex::new(state), changed: Condvar::new() }
+        Self { path, known: Mutex::new(kept.repos), errands: Errands::default() }
     }
 
     pub(super) fn of(&self, id: &str) -> Option<Identity> {
-        locked(&self.state).known.get(id).cloned()
+        locked(&self.known).get(id).cloned()
     }
 
     /// Has a repository looked at by and by; `history`: its roots, too, even if
     /// some are known.
     pub(super) fn want(&self, id: &str, history: bool) {
-        let mut state = locked(&self.state);
-        let wanted = state.wanted.entry(id.to_owned()).or_default();
-        *wanted |= history;
-        drop(state);
-        self.changed.notify_all();
+        self.errands.want(id.to_owned(), (), history);
     }
 
     /// Ends the thread after the repository that it is at.
     pub(super) fn finish(&self) {
-        locked(&self.state).ending = true;
-        self.changed.notify_all();
-    }
-
-    /// Has a repository looked at again later that did not answer.
-    fn postpone(&self, id: String, history: bool) {
-        let mut state = locked(&self.state);
-        *state.silent.entry(id).or_default() |= history;
-        state.again.get_or_insert_with(|| Instant::now() + LATER);
-    }
-
-    /// The next to look at; `None` at the end. What was learnt is written before
-    /// anybody sleeps.
-    fn next(&self) -> Option<(String, bool)> {
-        let mut state = locked(&self.state);
-        while !state.ending {
-            let now = Instant::now();
-            if state.again.is_some_and(|again| again <= now) {
-                state.again = None;
-                for (id, history) in std::mem::take(&mut state.silent) {
-                    *state.wanted.entry(id).or_default() |= history;
-                }
-            }
-            if let Some(next) = state.wanted.pop_first() {
-                return Some(next);
-            }
-            state = match state.again {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(again) => {
-                    let waited = self.changed.wait_timeout(state, again - now);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
-        None
-    }
-
-    fn is_idle(&self) -> bool {
-        locked(&self.state).wanted.is_empty()
+        self.errands.finish();
     }
 
     /// Whether another of `registered` is known by this mark.
     fn is_anothers(&self, id: &str, mark: Option<&str>, registered: &BTreeSet<&str>) -> bool {
-        let state = locked(&self.state);
         let has_it = |identity: &Identity| mark.is_some() && identity.mark.as_deref() == mark;
-        state
-            .known
+        locked(&self.known)
             .iter()
             .any(|(other, identity)| other != id && has_it(identity) && registered.contains(other.as_str()))
     }
 
     /// Takes in what was learnt; whether that is anything new.
     fn learn(&self, id: &str, identity: Identity) -> bool {
-        let mut state = locked(&self.state);
-        let is_new = state.known.get(id) != Some(&identity);
-        state.known.insert(id.to_owned(), identity);
+        let mut known = locked(&self.known);
+        let is_new = known.get(id) != Some(&identity);
+        known.insert(id.to_owned(), identity);
         is_new
     }
 
     /// Writes all that is known of repositories of the registry.
     fn keep(&self, registered: &BTreeSet<&str>) {
-        let mut state = locked(&self.state);
-        state.known.retain(|id, _| registered.contains(id.as_str()));
-        let kept = Kept { version: 1, repos: state.known.clone() };
+        let mut known = locked(&self.known);
+        known.retain(|id, _| registered.contains(id.as_str()));
+        let kept = Kept { version: 1, repos: known.clone() };
         // Under the lock: of two writers the later one must be the last.
         let written = serde_json::to_vec_pretty(&kept)
             .map_err(|error| error.to_string())
@@ -187,19 +127,19 @@ impl Identities {
 pub(super) fn start(governor: &Arc<Governor>) {
     let governor = Arc::clone(governor);
     let spawned = std::thread::Builder::new().name("identities".into()).spawn(move || {
-        let _ = rustix::process::setpriority_process(None, BACKGROUND);
+        calm::be_nice();
         for repo in &governor.registry.view().document.repos {
             governor.want_identity(repo.id.as_deref(), false);
         }
         let mut is_changed = false;
         governor.calm.wait(calm::LONG_QUIET, || governor.is_stopping());
         let mut recorded = BTreeSet::new();
-        while let Some((id, history)) = governor.identities.next() {
+        while let Some((id, errand)) = governor.identities.errands.next() {
             governor.calm.wait(calm::QUIET, || governor.is_stopping());
-            match governor.look_for_identity(&id, history) {
+            match governor.look_for_identity(&id, errand.is_more) {
                 Ok(is_new) => is_changed |= is_new,
                 Err(NoAnswer) => {
-                    governor.identities.postpone(id, history);
+                    governor.identities.errands.postpone(id, errand);
                     continue;
                 }
             }
@@ -207,7 +147,7 @@ pub(super) fn start(governor: &Arc<Governor>) {
             if !recorded.contains(&id) && governor.complete_by_id(&id) {
                 recorded.insert(id);
             }
-            if is_changed && governor.identities.is_idle() {
+            if is_changed && governor.identities.errands.is_idle() {
                 governor.keep_identities();
                 is_changed = false;
             }

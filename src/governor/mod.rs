@@ -13,6 +13,7 @@ mod check;
 mod commit;
 mod config;
 mod doctor;
+mod errands;
 mod error;
 mod events;
 mod facts;

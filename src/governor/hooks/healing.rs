@@ -12,12 +12,12 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use super::{
-    super::{Error, Governor, calm, commit::Subject, locked},
+    super::{Error, Governor, calm, commit::Subject, errands::Errands, locked},
     RepoHooks, events_of,
     setting::Setting,
     watching::Watching,
@@ -34,10 +34,6 @@ use crate::{
     registry::Repo,
 };
 
-/// nice(1)'s value of what nobody waits for.
-const BACKGROUND: i32 = 10;
-/// After how long a repository is looked at again that did not answer.
-const LATER: Duration = Duration::from_secs(60);
 /// How often a repository's hooks are healed within [`CONTEST`]: where somebody
 /// else (another home's governor) puts theirs back each time, it must end.
 const MOST_HEALED: usize = 8;
@@ -48,8 +44,9 @@ const READ_BY_OTHERS: [&str; 3] = ["prek.toml", ".pre-commit-config.yaml", ".pre
 /// Which repositories' hooks are to be looked at.
 #[derive(Default)]
 pub(in super::super) struct Healing {
+    /// By their paths; more: somebody has seen that something is wrong.
+    errands: Errands<PathBuf, Repo>,
     state: Mutex<State>,
-    changed: Condvar,
     /// One at a time changes the hooks of a repository.
     turns: Mutex<HashMap<PathBuf, Arc<Mutex<()>>>>,
     pub(super) watching: Watching,
@@ -59,18 +56,11 @@ pub(in super::super) struct Healing {
 
 #[derive(Default)]
 struct State {
-    /// In the order in which they were wanted, each once; and whether somebody
-    /// has seen that something is wrong.
-    wanted: VecDeque<(Repo, bool)>,
-    /// As `wanted`: those that did not answer, and when they are to be asked again.
-    silent: VecDeque<(Repo, bool)>,
-    again: Option<Instant>,
     /// How repositories looked when all was well, or no better could be done; by
     /// their common directory.
     seen: HashMap<PathBuf, Looks>,
     /// When hooks were healed of late, by the common directory.
     healed: HashMap<PathBuf, VecDeque<Instant>>,
-    ending: bool,
 }
 
 /// What would be otherwise if anybody had changed hooks, less what only git could
@@ -118,45 +108,7 @@ impl Healing {
     }
 
     pub(super) fn want(&self, repo: &Repo, is_wrong: bool) {
-        let mut state = locked(&self.state);
-        match state.wanted.iter_mut().find(|(wanted, _)| wanted.local_path == repo.local_path) {
-            Some((_, known)) => *known |= is_wrong,
-            None => {
-                state.wanted.push_back((repo.clone(), is_wrong));
-                self.changed.notify_all();
-            }
-        }
-    }
-
-    /// Has a repository looked at again later that did not answer.
-    fn postpone(&self, repo: Repo, is_wrong: bool) {
-        let mut state = locked(&self.state);
-        state.silent.retain(|(silent, _)| silent.local_path != repo.local_path);
-        state.silent.push_back((repo, is_wrong));
-        state.again.get_or_insert_with(|| Instant::now() + LATER);
-    }
-
-    fn next(&self) -> Option<(Repo, bool)> {
-        let mut state = locked(&self.state);
-        while !state.ending {
-            let now = Instant::now();
-            if state.again.is_some_and(|again| again <= now) {
-                state.again = None;
-                let silent = std::mem::take(&mut state.silent);
-                state.wanted.extend(silent);
-            }
-            if let Some(next) = state.wanted.pop_front() {
-                return Some(next);
-            }
-            state = match state.again {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(again) => {
-                    let waited = self.changed.wait_timeout(state, again - now);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
-        None
+        self.errands.want(repo.local_path.clone(), repo.clone(), is_wrong);
     }
 
     fn has_seen(&self, location: &Location, looks: &Looks) -> bool {
@@ -182,23 +134,22 @@ impl Healing {
     /// Begins nothing new. What is being done is not waited for: a process that
     /// ends in the middle leaves every hook working.
     pub(in super::super) fn finish(&self) {
-        locked(&self.state).ending = true;
-        self.changed.notify_all();
+        self.errands.finish();
         self.watching.end();
     }
 }
 
 /// Works off what is wanted, until the governor ends.
 pub(super) fn work(governor: &Governor) {
-    // Those that somebody waits for come first, and it goes without.
-    let _ = rustix::process::setpriority_process(None, BACKGROUND);
+    calm::be_nice();
     governor.calm.wait(calm::LONG_QUIET, || governor.is_stopping());
-    while let Some((repo, is_wrong)) = governor.healing.next() {
+    while let Some((path, errand)) = governor.healing.errands.next() {
         governor.calm.wait(calm::QUIET, || governor.is_stopping());
-        match governor.heal(&repo, is_wrong) {
+        let repo = &errand.about;
+        match governor.heal(repo, errand.is_more) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(repo = repo.name, %error, "hooks could not be looked after"),
-            Err(NoAnswer) => governor.healing.postpone(repo, is_wrong),
+            Err(NoAnswer) => governor.healing.errands.postpone(path, errand),
         }
     }
 }

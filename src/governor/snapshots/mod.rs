@@ -21,6 +21,7 @@ use std::{
 use super::{
     Error, Governor, Reason,
     call::{HookCall, Judgement},
+    calm,
 };
 use crate::{
     fs::bytes_of,
@@ -42,8 +43,6 @@ pub use upkeep::{StoreReport, VerifyReport};
 const WORKERS: usize = 2;
 /// How long git waits before a rebase for the state that is about to go.
 const BEFORE_REBASE: Duration = Duration::from_millis(180);
-/// nice(1)'s value of what nobody waits for.
-const BACKGROUND: i32 = 10;
 
 /// Snapshots that are wanted, and the hands that take them.
 pub(super) struct Snapshots {
@@ -104,8 +103,7 @@ pub(super) fn start(governor: &Arc<Governor>) {
         let worker = Arc::clone(governor);
         governor.snapshots.queue.count_thread(true);
         let spawned = std::thread::Builder::new().name("snapshots".into()).spawn(move || {
-            // Threads of a capture inherit it.
-            let _ = rustix::process::setpriority_process(None, BACKGROUND);
+            calm::be_nice();
             if number == 0 {
                 worker.take_over();
             }
