@@ -8,6 +8,10 @@ use crate::{
     fs::PathError,
 };
 
+const GONE: &str = "the governor went away in the middle of the call: it was stopped, or has died; \
+                    try again, which starts it (what became of it is in `logs` of the state directory, \
+                    which `kpmo governor status` names)";
+
 /// Why a command ended without doing its work, in human words.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -42,10 +46,10 @@ impl From<tonic::Status> for Failure {
             status.code(),
             Code::FailedPrecondition | Code::AlreadyExists | Code::Aborted | Code::PermissionDenied
         );
+        // What has a source is our end's word on a connection that is gone.
+        let is_gone = status.message().is_empty() || std::error::Error::source(&status).is_some();
         let message = match status.code() {
-            Code::Unavailable | Code::Cancelled | Code::Unknown if status.message().is_empty() => {
-                "the governor went away in the middle of the call; try again".to_owned()
-            }
+            Code::Unavailable | Code::Cancelled | Code::Unknown if is_gone => GONE.to_owned(),
             _ => status.message().to_owned(),
         };
         Self { message, code: if refused { 1 } else { 2 } }
@@ -67,5 +71,20 @@ operational!(HomeError, ConnectError, StartError, PathError, std::io::Error);
 impl From<DaemonError> for Failure {
     fn from(error: DaemonError) -> Self {
         Self::new(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_broke_is_no_riddle() {
+        let broke = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let broken = tonic::Status::from_error(Box::new(broke));
+        let failure = Failure::from(broken);
+        assert_eq!((failure.message(), failure.code()), (GONE, 2));
+        let told = Failure::from(tonic::Status::unavailable("the store is busy"));
+        assert_eq!(told.message(), "the store is busy");
     }
 }
