@@ -117,7 +117,9 @@ set_up_git() {
         lacks "a git 2.54 or later (on PATH, or named by KPMO_TEST_GIT)"
         return
     fi
-    [ -f /usr/include/zlib.h ] && command -v make xz >/dev/null || debian make xz-utils zlib1g-dev || true
+    if ! { [ -f /usr/include/zlib.h ] && command -v make && command -v xz; } >/dev/null; then
+        debian make xz-utils zlib1g-dev || true
+    fi
     if ! build_git >>"$log" 2>&1 || ! is_new_git "$test_env/git/bin/git"; then
         lacks "a git 2.54 or later, which could not be built (KPMO_TEST_GIT may name one); see $log"
     fi
