@@ -122,6 +122,16 @@ impl Memory {
         self.known().by_git_dir.contains_key(&location.git_dir)
     }
 
+    /// As if there had been too many names to be kept.
+    #[cfg(test)]
+    pub(super) fn forget_names(&self) {
+        let mut known = self.known();
+        known.listed = 0;
+        for entry in known.by_git_dir.values_mut() {
+            Arc::get_mut(entry).expect("nobody is looking").listing = None;
+        }
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

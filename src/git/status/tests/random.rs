@@ -118,6 +118,9 @@ fn whatever_is_done_what_is_told_is_what_git_says() {
                 World::until_settled();
                 world.seen();
             }
+            if random.below(4) == 0 {
+                world.memory.forget_names();
+            }
             let what = edit(&world, &mut random, step);
             let when = format!("KPMO_SEED={seed}, round {round}, {what}");
             world.check(&when);
