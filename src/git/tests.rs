@@ -11,7 +11,14 @@ mod agree;
 mod trusted;
 
 fn git(dir: &Path, args: &[&str]) -> String {
-    let output = Command::new("git")
+    let mut git = Command::new("git");
+    // What a shell has of these would come before what is configured.
+    for name in std::env::vars_os().map(|(name, _)| name) {
+        if name.as_encoded_bytes().starts_with(b"GIT_") {
+            git.env_remove(name);
+        }
+    }
+    let output = git
         .args(["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"])
         .args(args)
         .current_dir(dir)
