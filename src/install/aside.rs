@@ -25,9 +25,6 @@ use crate::fs::{IoContext, PathError, Writer};
 const EPERM: i32 = 1;
 /// In the directory aside: hooks of kpmo's predecessor, which nothing runs.
 const ARCHIVED: &str = "archived";
-/// What other tools add to the name of the hook that they take the place of: the
-/// first of them run it as well.
-const TAKEN_OVER: [&str; 2] = ["legacy", "old"];
 
 /// A hook that is kept: its place, and what it is.
 pub(super) type Kept = (PathBuf, Metadata);
@@ -103,12 +100,9 @@ impl<'a> Aside<'a> {
                 self.writer.remove(to)?;
             }
             Some(_) => {
-                let place = match self.heir(name)?.filter(|_| to == self.place(name)) {
-                    Some(heir) => heir,
-                    None => self.free_place(name, to)?,
-                };
-                self.writer.rename(to, &place)?;
-                elder = Some(place);
+                let free = self.free_place(name, to)?;
+                self.writer.rename(to, &free)?;
+                elder = Some(free);
             }
             None => {}
         }
@@ -117,44 +111,6 @@ impl<'a> Aside<'a> {
             done => done?,
         }
         Ok(elder)
-    }
-
-    /// Under which name another tool took our hook over, if one did.
-    pub(super) fn taken_over(&self, name: &str) -> Result<Option<String>, PathError> {
-        for suffix in TAKEN_OVER {
-            let taken = format!("{name}.{suffix}");
-            if standing(&self.hooks.join(&taken), self.program)?.is_ours() {
-                return Ok(Some(taken));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Where the hook that ours stood for belongs, if another tool took ours over: as
-    /// the one that the tool has taken over, beside the tool's own, which is about to
-    /// be kept here too. Not in the hooks directory, where the tool's next
-    /// installation would write over it.
-    fn heir(&self, name: &str) -> Result<Option<PathBuf>, PathError> {
-        let Some(taken) = self.taken_over(name)? else { return Ok(None) };
-        let place = self.place(&taken);
-        if self.is_mirror(OsStr::new(&taken)) {
-            self.writer.remove(&place)?;
-        }
-        Ok(look(&place)?.is_none().then_some(place))
-    }
-
-    /// Puts what is kept as taken over by the tool whose hook has been put back where
-    /// the tool left it.
-    pub(super) fn put_back_heirs(&self, name: &str) -> Result<(), PathError> {
-        for suffix in TAKEN_OVER {
-            let taken = format!("{name}.{suffix}");
-            let Some(kept) = self.kept(&taken)? else { continue };
-            let to = self.hooks.join(&taken);
-            if look(&to)?.is_none() || standing(&to, self.program)?.is_ours() {
-                self.put_back(&taken, &(self.place(&taken), kept))?;
-            }
-        }
-        Ok(())
     }
 
     /// Puts the hook `name` that is kept at `from` back in its place, at once.

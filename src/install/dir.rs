@@ -292,7 +292,6 @@ impl HookDir<'_> {
         Ok(match (standing, kept) {
             (Standing::Works | Standing::Broken(_) | Standing::Nothing, Some(kept)) => {
                 aside.put_back(name, &kept)?;
-                aside.put_back_heirs(name)?;
                 let archived = match aside.archived(name)? {
                     Some(_) if kept.0 != aside.archive(name) => Some(aside.archive(name)),
                     _ => None,
@@ -313,27 +312,26 @@ impl HookDir<'_> {
                 self.writer.remove(&place)?;
                 (HookAction::Foreign, String::new())
             }
-            (Standing::Foreign(_) | Standing::Directory, Some(kept)) => {
-                let stays = match aside.taken_over(name)? {
-                    Some(taken) => {
-                        aside.put_back(&taken, &kept)?;
-                        format!("is {}, as it would be without kpmo", shown(&self.dir.join(taken)))
-                    }
-                    None => format!("stays in {}", shown(&kept.0)),
-                };
-                let detail = format!("it came after kpmo's and is left; the hook from before kpmo {stays}");
-                (HookAction::Foreign, detail)
-            }
+            (Standing::Foreign(_) | Standing::Directory, Some((place, _))) => (
+                HookAction::Foreign,
+                format!(
+                    "it came after kpmo's and is left; the hook from before kpmo stays in {}",
+                    shown(&place)
+                ),
+            ),
             (Standing::Foreign(_) | Standing::Directory, None) => (HookAction::Foreign, String::new()),
         })
     }
 
     /// Another tool's way of keeping kpmo's hook for its own old one.
     fn usurped(&self, name: &str) -> Result<String, PathError> {
-        Ok(self.aside().taken_over(name)?.map_or_else(String::new, |taken| {
-            let beside = self.dir.join(taken);
-            format!("another tool put it there and made kpmo's hook its {}", shown(&beside))
-        }))
+        for suffix in ["legacy", "old"] {
+            let beside = self.dir.join(format!("{name}.{suffix}"));
+            if standing(&beside, self.program)?.is_ours() {
+                return Ok(format!("another tool put it there and made kpmo's hook its {}", shown(&beside)));
+            }
+        }
+        Ok(String::new())
     }
 
     /// Removes what is ours under a name that is no hook's: links that other

@@ -52,7 +52,7 @@ fn goes_on(world: &World, app: &Repo<'_>, tool: Tool, wanted: &Hooks) {
         tool.uninstall(app);
         world.kpmo(["install-hooks", "app"]).fine();
     }
-    both_work(world, app, "without the tool\n", &[""; 0]);
+    both_work(world, app, "without the tool\n", &[]);
     world.kpmo(["uninstall-hooks", "app"]).fine();
     let left = hooks(app);
     let links = left[".git/hooks"].values().filter(|(kind, ..)| *kind != 'd').count();
@@ -96,7 +96,7 @@ fn there_and_gone(tool: Tool) {
         world.kpmo(["install-hooks", "app"]).fine();
     }
     assert_eq!(hooks(&app), before, "{tool:?} puts back what it found");
-    both_work(&world, &app, "two\n", &[""; 0]);
+    both_work(&world, &app, "two\n", &[]);
 }
 
 macro_rules! matrix {

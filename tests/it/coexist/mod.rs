@@ -75,9 +75,8 @@ fn refuses(world: &World, app: &Repo<'_>) {
 /// One commit each that kpmo judges: one that is fine, at which the tool's hooks
 /// run as often as they should, and one that is refused.
 #[track_caller]
-fn both_work(world: &World, app: &Repo<'_>, text: &str, expected: &[impl AsRef<str>]) {
+fn both_work(world: &World, app: &Repo<'_>, text: &str, expected: &[&str]) {
     let before = verdicts(world);
-    let expected: Vec<&str> = expected.iter().map(AsRef::as_ref).collect();
     assert_eq!(commit(world, app, text), expected, "each of the tool's hooks runs once");
     assert_eq!(verdicts(world), before + 1, "judged once");
     refuses(world, app);

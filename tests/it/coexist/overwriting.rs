@@ -1,7 +1,7 @@
 //! What tools do that do not keep what they find.
 
-use super::{Tool, both_work, commit, hooks, tool::AT_COMMIT, until_well};
-use crate::world::{Repo, World, secret};
+use super::{Tool, both_work, commit, tool::AT_COMMIT, until_well};
+use crate::world::{World, secret};
 
 #[test]
 fn prek_that_overwrites_what_it_finds_is_chained_all_the_same() {
@@ -33,41 +33,6 @@ fn pre_commit_that_forces_its_hook_is_chained_all_the_same() {
     commit(&world, &app, "two\n");
     until_well(&world);
     both_work(&world, &app, "three\n", &AT_COMMIT);
-}
-
-/// What a tool takes over it runs, or keeps; what kpmo stands for there must not be
-/// lost to it.
-#[test]
-fn a_hook_from_before_kpmo_is_taken_over_as_if_kpmo_were_not_there() {
-    for tool in [Tool::PreCommit, Tool::Prek, Tool::Lefthook] {
-        if tool.program().is_none() {
-            continue;
-        }
-        let theirs = |app: &Repo<'_>| {
-            World::script(&app.hook("pre-commit"), "#!/bin/sh\necho theirs >> \"$HOME/ran\"\n");
-        };
-        let world = World::new().patient().repo("app", &[("a.txt", "one\n")]);
-        let alone = world.init_in_home("alone");
-        for repo in [&world.at("app"), &alone] {
-            tool.configure(repo);
-            theirs(repo);
-        }
-        tool.install(&alone);
-        let wanted = hooks(&alone);
-        let with_theirs = commit(&world, &alone, "two\n");
-        let world = world.up();
-        let app = world.at("app");
-        tool.install(&app);
-        until_well(&world);
-        both_work(&world, &app, "two\n", &with_theirs);
-        // Nor is it written over by another installation.
-        tool.install(&app);
-        until_well(&world);
-        both_work(&world, &app, "three\n", &with_theirs);
-        world.kpmo(["uninstall-hooks", "app"]).fine();
-        assert_eq!(hooks(&app), wanted, "{tool:?} after kpmo's removal");
-        assert_eq!(commit(&world, &app, "four\n"), with_theirs);
-    }
 }
 
 #[test]
