@@ -34,10 +34,11 @@ pub struct Now {
     pub unvalidated: u32,
 }
 
-/// How many repositories are located by one thread that may be left waiting.
+/// How many repositories at most are located by one thread that may be left
+/// waiting: one on a dead mount holds up so many others for a moment, and no more.
 const AT_ONCE: usize = 8;
 
-/// Where `repos` are; one on a dead mount keeps no row of the others waiting.
+/// Where `repos` are.
 fn locate(repos: &[Repo]) -> Vec<Result<Location, Error>> {
     let paths = repos.iter().map(|repo| repo.local_path.clone()).collect();
     let located = answering::each(paths, answering::PATIENCE, |path| Location::at(path));
@@ -54,14 +55,16 @@ impl Governor {
         let next = AtomicUsize::new(0);
         // More than there are processors: some wait for a disk, or for git.
         let workers = (2 * std::thread::available_parallelism().map_or(2, usize::from)).min(16);
+        // Few enough that every worker has several turns.
+        let at_once = (repos.len() / (2 * workers)).clamp(1, AT_ONCE);
         let (done, states) = mpsc::sync_channel(workers);
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 let (done, next, look) = (done.clone(), &next, &look);
                 scope.spawn(move || {
                     loop {
-                        let first = next.fetch_add(AT_ONCE, Ordering::Relaxed).min(repos.len());
-                        let batch = &repos[first..repos.len().min(first + AT_ONCE)];
+                        let first = next.fetch_add(at_once, Ordering::Relaxed).min(repos.len());
+                        let batch = &repos[first..repos.len().min(first + at_once)];
                         if batch.is_empty() {
                             return;
                         }

@@ -165,17 +165,8 @@ impl Governor {
         document: &Document,
     ) -> Vec<Find> {
         let unknown: Vec<&Location> = met.iter().filter_map(Met::unknown).collect();
-        let newcomers = self.newcomers(strays, &unknown);
+        let mut newcomers = self.newcomers(strays, &unknown).into_iter();
         let mut names = Document { repos: document.repos.clone(), version: String::new() };
-        // What has moved leaves its old place to others.
-        for (location, newcomer) in unknown.iter().zip(&newcomers) {
-            if let Newcomer::Moved { repo, in_place_of: None, .. } = newcomer
-                && let Some(entry) = names.repos.iter_mut().find(|entry| entry.id == repo.id)
-            {
-                entry.local_path = location.main_path();
-            }
-        }
-        let mut newcomers = newcomers.into_iter();
         let mut seen: HashSet<PathBuf> = HashSet::new();
         let mut finds = Vec::new();
         for (path, met) in paths.iter().zip(met) {

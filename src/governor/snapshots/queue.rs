@@ -21,7 +21,8 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// A repository that is never quiet has a snapshot this often.
+/// After this time at most a repository that is never quiet is to have a snapshot;
+/// others that are being served may put it off for [`calm::PATIENCE`].
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// How long after a failure a snapshot is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
@@ -141,7 +142,10 @@ impl Queue {
             due: now,
         });
         wish.latest = now;
-        trigger.clone_into(&mut wish.trigger);
+        // Git waits for that one until it is granted, whatever else happens.
+        if is_new || wish.trigger != AWAITED {
+            trigger.clone_into(&mut wish.trigger);
+        }
         wish.due = (now + quiet).min(wish.since + LONGEST_WAIT.max(quiet));
         if is_new {
             self.mark(repo_id, trigger);

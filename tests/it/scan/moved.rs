@@ -86,22 +86,6 @@ fn a_chain_of_renames_leaves_each_its_own_entry() {
     assert_eq!(after.iter().map(|(name, id, _)| (name.clone(), id.clone())).collect::<Vec<_>>(), ids);
 }
 
-/// Another comes to where one was, and a new one is made where that was: a path is
-/// an entry's as long as there is a repository that is no other entry's.
-#[test]
-fn what_has_moved_leaves_its_place_to_a_new_one() {
-    let world = World::new().repo("app", &FILES).repo("lib", &FILES).up();
-    let before = entries(&world);
-    rename(&world, "lib", "lib-old");
-    rename(&world, "app", "lib");
-    world.init("app", &[], &[("another.txt", "1\n")]);
-    world.kpmo(["scan", ".", "--register"]).fine().says("3 registered, 0 new");
-    let after = entries(&world);
-    let of = |id: &str| after.iter().find(|entry| entry.1 == id).map(|entry| &*entry.2);
-    assert_eq!((of(&before[0].1), of(&before[1].1), after.len()), (Some("app"), Some("lib-old"), 3));
-    assert!(after.iter().any(|entry| entry.2 == "lib"), "{after:?}");
-}
-
 #[test]
 fn repo_add_and_up_know_a_moved_repository_again() {
     let world = World::new().repo("app", &FILES).repo("lib", &FILES);
