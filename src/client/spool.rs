@@ -26,7 +26,8 @@ pub fn keep(spool: &Path, request: &HookRequest, durable: bool) -> io::Result<Pa
 }
 
 /// As [`keep`], in a file that is there already: one in the same directory that
-/// nobody reads, whatever it holds.
+/// nobody reads, whatever it holds. If it is not to be durable, a loss of power may
+/// leave that, or a part of it, under the new name.
 pub fn keep_in(
     spool: &Path,
     request: &HookRequest,

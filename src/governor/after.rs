@@ -242,9 +242,12 @@ fn spooled(directory: &Path) -> Vec<PathBuf> {
     entries.flatten().map(|entry| entry.path()).filter(is_event).collect()
 }
 
-/// `Ok(None)`: it is no event.
+/// `Ok(None)`: it is no event, or not the one that its name says: after a loss of
+/// power a file that was used again may hold what it held before.
 fn read(file: &Path) -> std::io::Result<Option<HookCall>> {
     let bytes = fs::read(file)?;
+    let name = file.file_stem().unwrap_or_default().as_encoded_bytes();
     let request = HookRequest::decode(bytes.as_slice()).ok();
+    let request = request.filter(|request| name.ends_with(request.call_id.as_bytes()));
     Ok(request.and_then(|request| HookCall::try_from(&request).ok()))
 }

@@ -142,11 +142,11 @@ impl Queue {
             due: now,
         });
         wish.latest = now;
-        // Git waits for that one until it is granted, whatever else happens.
+        // What git waits for is granted as it was wanted, whatever else happens.
         if is_new || wish.trigger != AWAITED {
             trigger.clone_into(&mut wish.trigger);
+            wish.due = (now + quiet).min(wish.since + LONGEST_WAIT.max(quiet));
         }
-        wish.due = (now + quiet).min(wish.since + LONGEST_WAIT.max(quiet));
         if is_new {
             self.mark(repo_id, trigger);
         }

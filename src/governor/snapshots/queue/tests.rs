@@ -22,7 +22,8 @@ fn those_who_are_served_come_first_and_git_does_not_wait_for_them() {
     let serving = calm.serve();
     queue.want("a", "post-commit", Duration::ZERO);
     queue.want("b", AWAITED, Duration::ZERO);
-    assert_eq!(take(&queue).0, "b");
+    queue.want("b", "post-commit", Duration::from_secs(3_600));
+    assert_eq!(take(&queue), ("b".into(), AWAITED.into()));
     std::thread::scope(|scope| {
         let taken = scope.spawn(|| {
             let next = queue.next(false, &calm);
