@@ -7,7 +7,7 @@
 #
 # KPMO_TEST_GIT may name another git, with which what git does is tested, too: 2.54
 # or later, which can run hooks by its configuration. Without it one is built from
-# Debian's newest source, where there is apt. hk takes part where it is on PATH: to
+# Debian's newest source, on Debian. hk takes part where it is on PATH: to
 # compile it takes twenty minutes. Not among the peers: overcommit (RubyGems).
 #
 # With CI set in the environment a peer that can't be had is a failure; without,
@@ -82,6 +82,12 @@ is_new_git() {
     [ "$(printf '%s\n' 2.54 "$("$1" version 2>/dev/null | cut -d' ' -f3)" | sort -V | head -n 1)" = 2.54 ]
 }
 
+# Where Debian's packages come from here; nothing on what is not Debian.
+debian_site() {
+    apt-get indextargets --format '$(ORIGIN) $(SITE)' 'Created-By: Packages' |
+        awk '$1 == "Debian" && $2 !~ /security/ && !found { print $2; found = 1 }'
+}
+
 # apt, for the newest source packages, with lists of its own: what is configured
 # on this machine stays as it is, and tells only where its packages come from.
 newest_apt() {
@@ -89,8 +95,12 @@ newest_apt() {
     mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
     if [ ! -f "$apt/sources.list" ]; then
         local site
-        site=$(apt-get indextargets --format '$(ORIGIN) $(SITE)' 'Created-By: Packages' |
-            awk '$1 == "Debian" && $2 !~ /security/ { print $2; exit }')
+        site=$(debian_site)
+        # It is known only by lists that are there.
+        if [ -z "$site" ] && [ "$(id -u)" = 0 ]; then
+            apt-get update
+            site=$(debian_site)
+        fi
         [ -n "$site" ] || return 1
         echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site sid main" >"$apt/sources.list"
     fi
@@ -110,7 +120,11 @@ build_git() {
 }
 
 set_up_git() {
-    if [ -n "${KPMO_TEST_GIT-}" ] || is_new_git git; then
+    if [ -n "${KPMO_TEST_GIT-}" ]; then
+        is_new_git "$KPMO_TEST_GIT" || lacks "a git 2.54 or later: KPMO_TEST_GIT names none"
+        return
+    fi
+    if is_new_git git || is_new_git "$test_env/git/bin/git"; then
         return
     fi
     if ! command -v apt-get >/dev/null; then
@@ -127,7 +141,7 @@ set_up_git() {
 }
 
 # A virtual environment is tied to its directory and its Python.
-stamp=$({ echo "$PWD" "$husky" "${KPMO_TEST_GIT-}"; git version; python3 --version 2>&1; cat tests/requirements.txt; } | cksum)
+stamp=$({ echo "$PWD" "$husky"; python3 --version 2>&1; cat tests/requirements.txt; } | cksum)
 if [ "$(cat "$test_env/stamp" 2>/dev/null)" != "$stamp" ]; then
     echo "tests/all.sh: setting up $test_env" >&2
     rm -rf "${test_env:?}"
@@ -135,9 +149,11 @@ if [ "$(cat "$test_env/stamp" 2>/dev/null)" != "$stamp" ]; then
     set_up_python
     set_up_node
     set_up_restic
-    set_up_git
     [ ${#missing[@]} -gt 0 ] || echo "$stamp" >"$test_env/stamp"
 fi
+
+# Set up apart: where it can't be had, all else need not be set up again.
+set_up_git
 
 KPMO_TEST_HOOK=$(install/build-hook.sh)
 case $(uname -s):$KPMO_TEST_HOOK in
