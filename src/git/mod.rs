@@ -37,7 +37,8 @@ pub use locate::{Location, Surroundings, absolute};
 pub use origin::{Origin, RemoteHint, origin, remote_url, roots};
 pub use status::{Look, Memory, Operation, Seen, WorkState, work_state};
 pub use survey::{
-    HooksPath, Profile, changed_paths, heads, hooks_path, ignored_paths, profile, reachable, set_hooks_path,
+    HooksPath, LedBy, Profile, changed_paths, heads, hooks_path, ignored_paths, led_to, profile, reachable,
+    set_hooks_path,
 };
 
 pub use tell::{SettingOrigin, hook_commands, setting_origin};

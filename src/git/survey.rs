@@ -171,6 +171,26 @@ fn changed(answer: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// How many of these commits a ref or HEAD of any work tree leads to; those that
 /// were amended, rebased or reset away are not among them.
 pub fn reachable(git: &Git, location: &Location, commits: &[String]) -> Result<u32, GitError> {
+    let count = led_to(git, location, commits, LedBy::Anything)?.len();
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// What may lead to a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LedBy {
+    /// Any ref, or HEAD of any work tree.
+    Anything,
+    /// A remote-tracking branch: a remote has it.
+    Remotes,
+}
+
+/// Which of these commits are led to.
+pub fn led_to(
+    git: &Git,
+    location: &Location,
+    commits: &[String],
+    by: LedBy,
+) -> Result<Vec<String>, GitError> {
     // What a command line has room for.
     const AT_ONCE: usize = 1_000;
     let list = |before: &[&str], commits: &[String], after: &[&str]| {
@@ -179,13 +199,18 @@ pub fn reachable(git: &Git, location: &Location, commits: &[String]) -> Result<u
         let listed = git.output(location, &args)?;
         Ok::<HashSet<String>, GitError>(String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect())
     };
-    let mut count = 0;
+    let by = match by {
+        LedBy::Anything => "--all",
+        LedBy::Remotes => "--remotes",
+    };
+    let mut led = Vec::new();
     for commits in commits.chunks(AT_ONCE) {
         let present = list(&["rev-list", "--no-walk", "--ignore-missing"], commits, &[])?;
-        let loose = list(&["rev-list", "--ignore-missing"], commits, &["--not", "--all"])?;
-        count += present.difference(&loose).count();
+        let loose = list(&["rev-list", "--ignore-missing"], commits, &["--not", by])?;
+        let is_led = |commit: &&String| present.contains(*commit) && !loose.contains(*commit);
+        led.extend(commits.iter().filter(is_led).cloned());
     }
-    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    Ok(led)
 }
 
 /// Where HEAD and the local branches stand: at most `limit` commits, each once.

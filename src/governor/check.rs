@@ -11,6 +11,7 @@ use super::{
 use crate::{
     fs::shown,
     git::{self, Location, Objects, Surroundings},
+    registry::Repo,
     rules::{CommitFacts, Finding},
 };
 
@@ -43,6 +44,16 @@ pub struct Checked {
     pub path: PathBuf,
     /// The registry has it there, and not around there.
     is_exact: bool,
+    /// It is one of those that are meant together: where there is nothing to check,
+    /// nobody has asked in vain.
+    is_among: bool,
+}
+
+impl Checked {
+    fn registered(repo: Repo, is_among: bool) -> Self {
+        let id = repo.id.unwrap_or_default();
+        Self { id, name: repo.name, path: repo.local_path, is_exact: true, is_among }
+    }
 }
 
 /// What is told of a repository that is checked.
@@ -62,8 +73,8 @@ pub enum CheckStep {
 }
 
 impl Governor {
-    /// The repositories that a check is about: those that the selectors mean, of
-    /// which one that is a path may be of a repository that is not registered; or
+    /// The repositories that a check is about: those that the selectors mean, each
+    /// once, of which one that is a path may be of a repository that is not registered; or
     /// all that are registered and not archived.
     pub fn checked(&self, selectors: &[String], all: bool) -> Result<Vec<Checked>, Error> {
         if selectors.is_empty() && !all {
@@ -72,17 +83,17 @@ impl Governor {
         let mut checked: Vec<Checked> = Vec::new();
         if selectors.is_empty() {
             // One that is gone is told of when it is its turn.
-            for repo in self.active_repos() {
-                let id = repo.id.unwrap_or_default();
-                checked.push(Checked { id, name: repo.name, path: repo.local_path, is_exact: true });
-            }
-            return Ok(checked);
+            return Ok(self.active_repos().into_iter().map(|repo| Checked::registered(repo, true)).collect());
         }
         for selector in selectors {
             if !Path::new(selector).is_absolute() {
-                let repo = self.select(selector)?;
-                let id = repo.id.unwrap_or_default();
-                checked.push(Checked { id, name: repo.name, path: repo.local_path, is_exact: true });
+                let meant = self.select_all(std::slice::from_ref(selector))?;
+                let is_among = meant.len() > 1;
+                for repo in meant {
+                    if !checked.iter().any(|known| known.is_exact && known.name == repo.name) {
+                        checked.push(Checked::registered(repo, is_among));
+                    }
+                }
                 continue;
             }
             // Of a linked work tree it is that one's index that is meant.
@@ -90,7 +101,13 @@ impl Governor {
             let subject = self.subject(&location);
             let (id, name) =
                 subject.identity().unwrap_or_else(|| (String::new(), subject.facts.name.clone()));
-            checked.push(Checked { id, name, path: PathBuf::from(selector), is_exact: false });
+            checked.push(Checked {
+                id,
+                name,
+                path: PathBuf::from(selector),
+                is_exact: false,
+                is_among: false,
+            });
         }
         Ok(checked)
     }
@@ -117,6 +134,9 @@ impl Governor {
         match scope {
             CheckScope::Staged => {
                 if location.work_tree.is_none() {
+                    if checked.is_among {
+                        return Ok(CheckStep::Done { commits, files });
+                    }
                     let path = shown(&checked.path);
                     let why =
                         format!("{path} has no work tree, so nothing is staged: check a range, or all files");
@@ -124,6 +144,11 @@ impl Governor {
                 }
                 let delta = objects.staged(None)?;
                 let merging = git::is_merging(location);
+                // Who asks about one asks what a commit would come to; of many, those where
+                // none is about to be made are none of the answer.
+                if checked.is_among && delta.changes.is_empty() && !merging {
+                    return Ok(CheckStep::Done { commits, files });
+                }
                 let here = Surroundings::directory(location.directory());
                 let commit = CommitFacts {
                     onto: branch_onto(&subject, &*objects, location, merging)?,

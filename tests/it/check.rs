@@ -160,3 +160,25 @@ fn any_repository_and_the_whole_fleet_can_be_checked() {
     let said = check(&world, &app, &["--all"]).ended(2);
     said.says("kpmo: error: lib: there is no git repository at").says("app: no findings");
 }
+
+/// Of one repository it is told what a commit would come to, of many only where one
+/// is about to be made.
+#[test]
+fn of_many_those_where_nothing_is_staged_are_passed_over() {
+    let world =
+        World::new().repo("api-one", &[("a.txt", "one\n")]).repo("api-two", &[("a.txt", "one\n")]).up();
+    world.init("plain", &["--bare"], &[]);
+    world.kpmo(["repo", "add", "plain"]).fine();
+    world.kpmo(["repo", "set", "api-*", "--stage", "staging"]).fine();
+    let one = world.at("api-one");
+    check(&world, &one, &[]).ended(1).says("api-one: error branch");
+    check(&world, &one, &["api-*"]).fine().says("api-one: no findings").says("api-two: no findings");
+    check(&world, &one, &["api-*", "api-two"]).fine().says("api-two: no findings");
+    check(&world, &one, &["--all"]).fine().says("plain: no findings");
+    check(&world, &one, &["plain"]).ended(2).says("nothing is staged");
+    one.stage("a.txt", "two\n");
+    check(&world, &one, &["stage:staging"])
+        .ended(1)
+        .says("api-one: error branch")
+        .says("api-two: no findings");
+}

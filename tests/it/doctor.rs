@@ -238,7 +238,11 @@ fn what_is_not_as_others_are_is_told() {
     app.slip("bad.txt", secret());
     world.until_unvalidated("app", 1);
     world.until("it is on disk", || world.spool().is_empty());
-    doctor(&world, &app, &[]).fine().says("! 1 commit has not passed the rules; pushes of them are refused");
+    let named = format!("! 1 commit has not passed the rules: {}; ", &app.head()[..10]);
+    doctor(&world, &app, &[]).fine().says(&named).says("pushes of them are refused");
+    // Somebody has pushed it all the same: `git push` has nothing to say then.
+    app.git(["update-ref", "refs/remotes/origin/main", "HEAD"]).fine();
+    doctor(&world, &app, &[]).fine().says(&named).says("a remote has them already").hides("refused");
     app.git_with("KPMO_HOOK", "0", ["commit", "-q", "--allow-empty", "-m", "x"]).fine();
     world.until_events("head-moved", 2);
     let found = findings(&world, &app, "unjudged");
@@ -247,4 +251,18 @@ fn what_is_not_as_others_are_is_told() {
     fs::rename(&old.path, world.path("gone")).unwrap();
     world.edit_registry("    status: archived\n", "");
     doctor(&world, &app, &[]).ended(1).says("old: ").says("any more");
+}
+
+/// What nobody has judged yet has not passed.
+#[test]
+fn what_waits_for_the_governor_is_not_known_yet() {
+    let world = with_app().up();
+    let app = world.at("app");
+    world.signal("STOP");
+    app.slip("bad.txt", secret());
+    world.until("the event is kept", || !world.spool().is_empty());
+    let found = findings(&world, &app, "unvalidated");
+    world.signal("CONT");
+    assert!(found[0]["message"].as_str().unwrap().contains("is not known yet"), "{found:?}");
+    world.until_unvalidated("app", 1);
 }

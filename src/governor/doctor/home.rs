@@ -250,11 +250,21 @@ pub(super) fn ledger(home: &Home, document: &Document) -> Vec<Check> {
     checks
 }
 
+/// How many events wait in the spool.
+pub(super) fn waiting_events(home: &Home) -> u64 {
+    let Ok(entries) = fs::read_dir(home.spool()) else { return 0 };
+    let waits = |name: std::ffi::OsString| {
+        let name = name.to_string_lossy().into_owned();
+        !name.starts_with('.') && name.ends_with(SPOOL_SUFFIX)
+    };
+    entries.flatten().map(|entry| u64::from(waits(entry.file_name()))).sum()
+}
+
 /// What hooks kept and nobody has worked off.
 pub(super) fn spool(home: &Home) -> Vec<Check> {
     let spool = home.spool();
     let Ok(entries) = fs::read_dir(&spool) else { return Vec::new() };
-    let mut waiting = 0_u64;
+    let waiting = waiting_events(home);
     let mut checks = Vec::new();
     for path in entries.flatten().map(|entry| entry.path()) {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -264,10 +274,7 @@ pub(super) fn spool(home: &Home) -> Vec<Check> {
         let why = match path.extension().and_then(|kind| kind.to_str()) {
             Some("failed") => "the governor failed in working it off",
             Some("unreadable") => "it is no event that this version can read",
-            _ => {
-                waiting += u64::from(name.ends_with(SPOOL_SUFFIX));
-                continue;
-            }
+            _ => continue,
         };
         let log = home.state.join("logs/governor.log");
         let said = format!("{} was set aside: {why}", shown(&path));

@@ -3,6 +3,7 @@ use std::path::Path;
 use super::{
     super::hooks::{events_of, place},
     Check, Level, Means,
+    home::waiting_events,
 };
 use crate::{
     fs::shown,
@@ -12,6 +13,9 @@ use crate::{
     ledger,
     registry::{Document, Repo, RepoStatus},
 };
+
+/// Most commits that are named.
+const NAMED: usize = 5;
 
 /// What stands between git and a verdict in one repository, in git's order.
 pub(super) fn examine(means: &Means<'_>, document: &Document, path: &Path) -> Vec<Check> {
@@ -170,18 +174,33 @@ fn hooks(means: &Means<'_>, location: &Location, repo: Option<&Repo>, name: &str
     checks
 }
 
-/// Commits that the rules did not pass and that are still there.
+/// Commits that the rules did not pass and that are still there, as far as the
+/// ledger knows by now.
 fn unvalidated(means: &Means<'_>, location: &Location, repo: &Repo) -> Option<Check> {
+    const RULE: &str = "unvalidated";
+    const LATER: &str = "ask again once it has worked them off; `kpmo governor status` tells whether it runs";
     let path = means.home.state.join("ledger.sqlite3");
     let commits = ledger::unvalidated(&path, repo.id.as_deref()?).ok()?;
-    let present = git::reachable(&means.git, location, &commits).ok()?;
-    if present == 0 {
-        return Some(Check::new("unvalidated", Level::Fine, "every commit since registration has passed"));
+    let present = git::led_to(&means.git, location, &commits, git::LedBy::Anything).ok()?;
+    let waiting = waiting_events(means.home);
+    if present.is_empty() && waiting > 0 {
+        let said = "whether every commit has passed is not known yet: events wait for the governor";
+        return Some(Check::warn(RULE, said, LATER));
     }
-    let things = if present == 1 { "1 commit has" } else { &format!("{present} commits have") };
-    Some(Check::warn(
-        "unvalidated",
-        format!("{things} not passed the rules; pushes of them are refused"),
-        "`git push` says what is wrong with each",
-    ))
+    if present.is_empty() {
+        return Some(Check::new(RULE, Level::Fine, "every commit since registration has passed"));
+    }
+    let named: Vec<String> = present.iter().take(NAMED).map(|id| id.chars().take(10).collect()).collect();
+    let more = if present.len() > NAMED { ", and more" } else { "" };
+    let have = if present.len() == 1 { "1 commit has" } else { &format!("{} commits have", present.len()) };
+    let said = format!("{have} not passed the rules: {}{more}", named.join(", "));
+    let said = if waiting > 0 { format!("{said}; events wait, so there may be others") } else { said };
+    let out = git::led_to(&means.git, location, &present, git::LedBy::Remotes).unwrap_or_default();
+    let (said, fix) = if out.len() == present.len() {
+        let fix = "`kpmo check --range COMMIT^..COMMIT` says what is wrong with one; what is secret must be revoked";
+        (format!("{said}; a remote has them already"), fix)
+    } else {
+        (format!("{said}; pushes of them are refused"), "`git push` says what is wrong with each")
+    };
+    Some(Check::warn(RULE, said, fix))
 }
