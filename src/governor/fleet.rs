@@ -4,10 +4,10 @@ use std::{
     sync::mpsc,
 };
 
-use super::{Error, Governor};
+use super::{Error, Governor, Reason};
 use crate::{
     fs::answering::{self, NoAnswer},
-    git::{Location, Look, WorkState},
+    git::{GitError, Location, Look, WorkState},
     install::HooksState,
     registry::Repo,
 };
@@ -43,7 +43,17 @@ fn locate(repos: &[Repo]) -> Vec<Result<Location, Error>> {
     let paths = repos.iter().map(|repo| repo.local_path.clone()).collect();
     let located = answering::each(paths, answering::PATIENCE, |path| Location::at(path));
     let located = repos.iter().zip(located);
-    located.map(|(repo, found)| Ok(found.map_err(|NoAnswer| Error::silent(&repo.local_path))??)).collect()
+    let told = |(repo, found): (&Repo, Result<Result<Location, GitError>, NoAnswer>)| {
+        let found = found.map_err(|NoAnswer| Error::silent(&repo.local_path))?;
+        found.map_err(|error| match Error::from(error) {
+            gone if gone.reason == Reason::NotARepository => Error {
+                message: format!("{}; `kpmo scan --register` finds where it is now", gone.message),
+                ..gone
+            },
+            other => other,
+        })
+    };
+    located.map(told).collect()
 }
 
 impl Governor {
