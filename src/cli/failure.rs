@@ -9,8 +9,8 @@ use crate::{
 };
 
 const GONE: &str = "the governor went away in the middle of the call: it was stopped, or has died; \
-                    try again, which starts it (what became of it is in `logs` of the state directory, \
-                    which `kpmo governor status` names)";
+                    try again (what became of it is in `logs` of the state directory, which \
+                    `kpmo governor status` names; `kpmo governor start` starts it)";
 
 /// Why a command ended without doing its work, in human words.
 #[derive(Debug)]

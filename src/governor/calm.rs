@@ -24,9 +24,12 @@ const BACKGROUND: i32 = 10;
 
 /// Has this thread, and those that it starts, go without where others want the
 /// processor. Not enough by itself: where the kernel groups processes by session,
-/// it counts only among the governor's own threads.
+/// it counts only among the governor's own threads. Elsewhere than on Linux it would
+/// be all of the process, and nothing is done.
 pub(super) fn be_nice() {
-    let _ = rustix::process::setpriority_process(None, BACKGROUND);
+    if cfg!(target_os = "linux") {
+        let _ = rustix::process::setpriority_process(None, BACKGROUND);
+    }
 }
 
 /// Who is being served, and when the last one was.
