@@ -31,10 +31,10 @@ pub(super) type Kept = (PathBuf, Metadata);
 
 /// A hooks directory's sibling, and the way into it and back.
 pub(super) struct Aside<'a> {
-    hooks: &'a Path,
+    pub(super) hooks: &'a Path,
     dir: PathBuf,
-    program: &'a Path,
-    writer: &'a dyn Writer,
+    pub(super) program: &'a Path,
+    pub(super) writer: &'a dyn Writer,
 }
 
 impl<'a> Aside<'a> {
@@ -100,17 +100,26 @@ impl<'a> Aside<'a> {
                 self.writer.remove(to)?;
             }
             Some(_) => {
-                let free = self.free_place(name, to)?;
-                self.writer.rename(to, &free)?;
-                elder = Some(free);
+                let heir = if to == self.place(name) { self.heir(name, to, &from)? } else { None };
+                let place = match heir {
+                    Some(place) => place,
+                    None => self.free_place(name, to)?,
+                };
+                self.writer.rename(to, &place)?;
+                elder = Some(place);
             }
             None => {}
         }
-        match self.writer.hard_link(&from, to) {
-            Err(error) if links_refused(&error) => self.copy(&from, found, to, error)?,
-            done => done?,
-        }
+        self.second(&from, found, to)?;
         Ok(elder)
+    }
+
+    /// Gives the hook at `from` a second place.
+    pub(super) fn second(&self, from: &Path, found: &Metadata, to: &Path) -> Result<(), PathError> {
+        match self.writer.hard_link(from, to) {
+            Err(error) if links_refused(&error) => self.copy(from, found, to, error),
+            done => done,
+        }
     }
 
     /// Puts the hook `name` that is kept at `from` back in its place, at once.
@@ -248,7 +257,7 @@ impl<'a> Aside<'a> {
 
     /// A link of that sort under the name of an event is a hook that was one: what
     /// stands in the place of an event is never mirrored.
-    fn is_mirror(&self, entry: &OsStr) -> bool {
+    pub(super) fn is_mirror(&self, entry: &OsStr) -> bool {
         !super::EVENTS.iter().any(|name| entry == *name)
             && fs::read_link(self.place(entry)).is_ok_and(|target| target == self.mirror_target(entry))
     }

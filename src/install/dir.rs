@@ -13,6 +13,7 @@ use super::{
     events,
     owner::{Standing, look, runnable, shim_for, standing},
     retired::is_retired,
+    taken::{self, is_of_a_tool},
 };
 use crate::fs::{FileId, New, PathError, Writer, shown};
 
@@ -56,11 +57,12 @@ impl HookDir<'_> {
         if keeps {
             aside.create()?;
         }
+        let taken = self.keep_taken(&aside, names)?;
         let mut found = Vec::new();
         for (name, (seen, standing)) in survey {
             found.push((name, seen, self.keep(&aside, name, standing)?));
         }
-        if keeps || aside.exists() {
+        if keeps || !taken.is_empty() || aside.exists() {
             aside.mirror(names)?;
         }
         let mut changes = Vec::new();
@@ -74,6 +76,13 @@ impl HookDir<'_> {
                 change.detail = archived_detail(&aside.archive(name));
             }
             changes.push(change);
+        }
+        let taken = self.take_kept(taken)?;
+        for change in changes.iter_mut().filter(|change| taken.contains(&change.event)) {
+            if change.action == HookAction::Unchanged {
+                change.action = HookAction::Healed;
+                change.detail = format!("what another tool took over is kept in {}", shown(&aside.place("")));
+            }
         }
         changes.extend(withdrawn);
         self.sweep(|entry| entry.as_bytes().contains(&b'.'))?;
@@ -225,7 +234,8 @@ impl HookDir<'_> {
             Found::Retired => (HookAction::Archived, archived_detail(&aside.archive(name))),
             Found::Chained(elder) => {
                 let replaced = elder.map_or_else(String::new, |elder| {
-                    format!("; an earlier one, which it had replaced, is kept as {}", shown(&elder))
+                    let what = if taken::is_name(&elder) { "took over" } else { "replaced" };
+                    format!("; an earlier one, which it {what}, is kept as {}", shown(&elder))
                 });
                 let detail = match runnable(&path) {
                     Ok(()) => format!("the hook that stood there is now {kept_at} and runs first"),
@@ -273,11 +283,14 @@ impl HookDir<'_> {
         let path = self.dir.join(name);
         let standing = standing(&path, self.program)?;
         let always = EVENTS.contains(&name);
+        self.give_taken(aside, name)?;
         let kept = aside.kept_or_archived(name)?;
         if !always && kept.is_none() && !standing.is_ours() {
+            self.forget_taken(aside, name)?;
             return Ok(None);
         }
         let (action, detail) = self.restore(aside, name, standing, kept)?;
+        self.forget_taken(aside, name)?;
         Ok(Some(HookChange { event: name, path, action, detail }))
     }
 
@@ -312,26 +325,27 @@ impl HookDir<'_> {
                 self.writer.remove(&place)?;
                 (HookAction::Foreign, String::new())
             }
-            (Standing::Foreign(_) | Standing::Directory, Some((place, _))) => (
-                HookAction::Foreign,
-                format!(
-                    "it came after kpmo's and is left; the hook from before kpmo stays in {}",
-                    shown(&place)
-                ),
-            ),
+            (Standing::Foreign(_) | Standing::Directory, Some(kept)) => {
+                let stays = match aside.taken_over(name)?.filter(|_| !is_of_a_tool(&kept.0, &path)) {
+                    Some(taken) => {
+                        aside.put_back(&taken, &kept)?;
+                        format!("is {}, as that tool would have kept it", shown(&self.dir.join(taken)))
+                    }
+                    None => format!("stays in {}", shown(&kept.0)),
+                };
+                let detail = format!("it came after kpmo's and is left; the hook from before kpmo {stays}");
+                (HookAction::Foreign, detail)
+            }
             (Standing::Foreign(_) | Standing::Directory, None) => (HookAction::Foreign, String::new()),
         })
     }
 
     /// Another tool's way of keeping kpmo's hook for its own old one.
     fn usurped(&self, name: &str) -> Result<String, PathError> {
-        for suffix in ["legacy", "old"] {
-            let beside = self.dir.join(format!("{name}.{suffix}"));
-            if standing(&beside, self.program)?.is_ours() {
-                return Ok(format!("another tool put it there and made kpmo's hook its {}", shown(&beside)));
-            }
-        }
-        Ok(String::new())
+        Ok(self.aside().taken_over(name)?.map_or_else(String::new, |taken| {
+            let beside = self.dir.join(taken);
+            format!("another tool put it there and made kpmo's hook its {}", shown(&beside))
+        }))
     }
 
     /// Removes what is ours under a name that is no hook's: links that other

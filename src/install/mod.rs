@@ -27,6 +27,7 @@ mod place;
 mod report;
 mod retired;
 mod shadow;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -37,6 +38,7 @@ pub use error::InstallError;
 pub use events::{EVENTS, ON_DEMAND};
 pub use place::{HookEntries, HookEntry, HooksMode, HooksPathConfig, HooksPlace, Refused, RepoConfig};
 pub use report::{HookAction, HookChange, HooksState, Report};
+pub use text::READ_BY_OTHERS;
 
 use crate::fs::{DryRun, Writer, shown};
 use aside::make_dir;

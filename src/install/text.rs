@@ -18,8 +18,9 @@ use std::{
 
 use super::{HooksPlace, events};
 
-/// The files at the top of a work tree that prek (and pre-commit) go by.
-const CONFIGURATIONS: [&str; 3] = ["prek.toml", ".pre-commit-config.yaml", ".pre-commit-config.yml"];
+/// The files at the top of a work tree that prek (and pre-commit) go by: where one
+/// is, hooks are texts.
+pub const READ_BY_OTHERS: [&str; 3] = ["prek.toml", ".pre-commit-config.yaml", ".pre-commit-config.yml"];
 /// What is longer is not read: it names every hook, for all we know.
 const SIZE_LIMIT: u64 = 1 << 20;
 
@@ -71,7 +72,7 @@ fn says_shared(config: &str) -> bool {
 pub(super) fn hooks_of_prek(work_tree: Option<&Path>) -> Vec<&'static str> {
     let Some(work_tree) = work_tree else { return Vec::new() };
     let mut found = Vec::new();
-    for path in CONFIGURATIONS.map(|name| work_tree.join(name)) {
+    for path in READ_BY_OTHERS.map(|name| work_tree.join(name)) {
         let Ok(meta) = fs::metadata(&path) else { continue };
         if !meta.is_file() {
             continue;

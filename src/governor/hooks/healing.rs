@@ -28,7 +28,7 @@ use crate::{
         answering::{self, NoAnswer, PATIENCE},
     },
     git::Location,
-    install::{self, HookEntries, HooksPlace, HooksState, Wanted},
+    install::{self, HookEntries, HooksPlace, HooksState, READ_BY_OTHERS, Wanted},
     ledger::{EventDraft, EventKind},
     policy::PolicyVersion,
     registry::Repo,
@@ -38,8 +38,6 @@ use crate::{
 /// else (another home's governor) puts theirs back each time, it must end.
 const MOST_HEALED: usize = 8;
 const CONTEST: Duration = Duration::from_secs(60);
-/// At the top of a work tree: what makes hooks texts; see [`install`].
-const READ_BY_OTHERS: [&str; 3] = ["prek.toml", ".pre-commit-config.yaml", ".pre-commit-config.yml"];
 
 /// Which repositories' hooks are to be looked at.
 #[derive(Default)]
@@ -166,7 +164,7 @@ impl Governor {
 
     /// Watches the hooks that were just put, and takes them as they are for well.
     pub(super) fn keep_hooks(&self, repo: &Repo, location: &Location, hooks: &RepoHooks) {
-        self.healing.watching.watch(&repo.local_path, &location.common_dir);
+        self.healing.watching.watch(&repo.local_path, location);
         if hooks.state == HooksState::Ok {
             self.healing.see(location, Looks::of(location, self.events_for(repo)));
         }
@@ -212,7 +210,7 @@ impl Governor {
 
     fn heal_at(&self, repo: &Repo, location: &Location, is_wrong: bool) -> Result<(), Error> {
         // Before the look: what changes from here on is told.
-        self.healing.watching.watch(&repo.local_path, &location.common_dir);
+        self.healing.watching.watch(&repo.local_path, location);
         let turn = self.healing.turn(location);
         let _turn = locked(&turn);
         let (program, events) = (self.hook_program(), self.events_for(repo));

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::git::Location;
+
 #[derive(Debug)]
 pub(super) enum Noticed {
     Repo(PathBuf),
@@ -13,7 +15,7 @@ pub(super) enum Noticed {
 pub(super) struct Watching;
 
 impl Watching {
-    pub(super) fn watch(&self, _repo: &Path, _common_dir: &Path) {}
+    pub(super) fn watch(&self, _repo: &Path, _location: &Location) {}
 
     pub(super) fn watch_file(&self, _path: &Path) {}
 

@@ -2,15 +2,16 @@
 //!
 //! A repository is watched in three places, each quiet while people work: the
 //! file of its configuration (and not the directory, in which git writes at every
-//! commit), its hooks directory, and kpmo's own. One thread waits for what comes;
-//! nothing is done while nothing comes.
+//! commit), its hooks directory, and kpmo's own; and for the few files at the top
+//! of its work tree that hooks go by. One thread waits for what comes; nothing is
+//! done while nothing comes.
 //!
 //! Limits: watches are the user's, so that the governor takes a quarter of them
 //! at most; repositories beyond that are looked after when something happens in
 //! them. A place that is not there is not watched until somebody asks again.
 
 use std::{
-    collections::{BTreeSet, HashMap, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     ffi::OsStr,
     fs,
     mem::MaybeUninit,
@@ -26,6 +27,7 @@ use rustix::{
 };
 
 use super::super::locked;
+use crate::{git::Location, install::READ_BY_OTHERS};
 
 /// Tools change several hooks one after the other: they are let finish.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -46,8 +48,8 @@ pub(super) enum Noticed {
 /// What a watch is for.
 enum Watched {
     Repo(PathBuf),
-    /// These files of a directory.
-    Files(BTreeSet<PathBuf>),
+    /// These files of a directory, and what it means when they change.
+    Files(BTreeMap<PathBuf, Noticed>),
     /// Nothing: taking it away wakes the thread.
     Bell,
 }
@@ -91,7 +93,7 @@ impl Watching {
 
     /// Watches what says which hooks git runs in a repository; done again, it
     /// watches what has come since.
-    pub(super) fn watch(&self, repo: &Path, common_dir: &Path) {
+    pub(super) fn watch(&self, repo: &Path, location: &Location) {
         let file =
             WatchFlags::CLOSE_WRITE | WatchFlags::ATTRIB | WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
         // One that is a link is no directory of this repository's.
@@ -105,14 +107,24 @@ impl Watching {
             | WatchFlags::ONLYDIR
             | WatchFlags::DONT_FOLLOW;
         for (place, mask) in [("config", file), ("hooks", within), ("kpmo/hooks", within)] {
-            self.add(&common_dir.join(place), mask, |_| Watched::Repo(repo.to_owned()));
+            self.add(&location.common_dir.join(place), mask, |_| Watched::Repo(repo.to_owned()));
+        }
+        if let Some(top) = &location.work_tree {
+            let meaning = Noticed::Repo(repo.to_owned());
+            self.watch_files(top, READ_BY_OTHERS.map(|name| (top.join(name), meaning.clone())));
         }
     }
 
     /// Watches a file by the directory that it is in, or may come to be in.
     pub(super) fn watch_file(&self, path: &Path) {
-        let Some(dir) = path.parent() else { return };
+        if let Some(dir) = path.parent() {
+            self.watch_files(dir, [(path.to_owned(), Noticed::File(path.to_owned()))]);
+        }
+    }
+
+    fn watch_files(&self, dir: &Path, wanted: impl IntoIterator<Item = (PathBuf, Noticed)>) {
         let mask = WatchFlags::MOVED_TO
+            | WatchFlags::CREATE
             | WatchFlags::CLOSE_WRITE
             | WatchFlags::DELETE
             | WatchFlags::MOVED_FROM
@@ -121,9 +133,9 @@ impl Watching {
         self.add(dir, mask, |before| {
             let mut files = match before {
                 Some(Watched::Files(files)) => files,
-                _ => BTreeSet::new(),
+                _ => BTreeMap::new(),
             };
-            files.insert(path.to_owned());
+            files.extend(wanted);
             Watched::Files(files)
         });
     }
@@ -193,7 +205,7 @@ impl Watching {
         let noticed = match state.by.get(&watch)? {
             Watched::Repo(repo) => Some(Noticed::Repo(repo.clone())),
             Watched::Files(files) => {
-                files.iter().find(|file| file.file_name() == name).cloned().map(Noticed::File)
+                files.iter().find(|(file, _)| file.file_name() == name).map(|(_, meaning)| meaning.clone())
             }
             Watched::Bell => None,
         };
@@ -207,7 +219,14 @@ impl Watching {
     /// Forgets a repository.
     pub(super) fn forget(&self, repo: &Path) {
         let Some(Some(inotify)) = self.inotify.get() else { return };
-        let is_its = |watched: &Watched| matches!(watched, Watched::Repo(path) if path == repo);
+        let is_its = |watched: &mut Watched| match watched {
+            Watched::Repo(path) => path == repo,
+            Watched::Files(files) => {
+                files.retain(|_, meaning| !matches!(meaning, Noticed::Repo(path) if path == repo));
+                files.is_empty()
+            }
+            Watched::Bell => false,
+        };
         for (watch, _) in locked(&self.state).by.extract_if(|_, watched| is_its(watched)) {
             // One whose place is gone is taken away already.
             let _ = inotify::remove_watch(inotify, watch);
@@ -239,10 +258,11 @@ mod tests {
     fn what_is_changed_is_told_and_the_end_is_heard() {
         let top = tempfile::tempdir().unwrap();
         let (repo, common) = (top.path().join("repo"), top.path().join("repo/.git"));
+        git2::Repository::init(&repo).unwrap();
         fs::create_dir_all(common.join("hooks")).unwrap();
-        fs::write(common.join("config"), "").unwrap();
+        let location = Location::at(&repo).unwrap();
         let watching = Watching::default();
-        watching.watch(&repo, &common);
+        watching.watch(&repo, &location);
         let file = top.path().join("settings");
         watching.watch_file(&file);
         let (sender, told) = channel();
@@ -250,7 +270,7 @@ mod tests {
             let thread = scope.spawn(|| {
                 watching.tell(|noticed| {
                     // It is watched again, as whoever is told does.
-                    watching.watch(&repo, &common);
+                    watching.watch(&repo, &location);
                     sender.send(noticed).unwrap();
                 });
             });
@@ -271,6 +291,10 @@ mod tests {
             }
             fs::write(top.path().join("other"), "").unwrap();
             fs::write(common.join("index"), "").unwrap();
+            fs::write(repo.join("a.txt"), "").unwrap();
+            assert!(told.recv_timeout(3 * SETTLE).is_err());
+            fs::write(repo.join(".pre-commit-config.yaml"), "").unwrap();
+            is_told(&hooks);
             fs::write(&file, "").unwrap();
             assert_eq!(told.recv_timeout(patience).unwrap(), Noticed::File(file.clone()));
             watching.forget(&repo);
@@ -288,8 +312,9 @@ mod tests {
         watching.inotify();
         locked(&watching.state).most = 2;
         for name in ["one", "two"] {
-            fs::create_dir_all(top.path().join(name).join("hooks")).unwrap();
-            watching.watch(Path::new(name), &top.path().join(name));
+            let repo = top.path().join(name);
+            git2::Repository::init(&repo).unwrap();
+            watching.watch(&repo, &Location::at(&repo).unwrap());
         }
         let state = locked(&watching.state);
         assert!(state.is_full && state.by.len() == 2);

@@ -12,10 +12,10 @@ use crate::{
 };
 
 /// Does so many changes and then fails each one.
-struct Failing(AtomicUsize);
+pub(super) struct Failing(AtomicUsize);
 
 impl Failing {
-    fn after(changes: usize) -> Self {
+    pub(super) fn after(changes: usize) -> Self {
         Self(AtomicUsize::new(changes))
     }
 
@@ -70,7 +70,7 @@ impl Writer for Failing {
 }
 
 /// The setting, which a crash comes before as well.
-struct FailingSetting<'a> {
+pub(super) struct FailingSetting<'a> {
     kept: &'a Remembered,
     works: &'a Cell<bool>,
 }
@@ -92,8 +92,8 @@ impl RepoConfig for FailingSetting<'_> {
 
 const FIRST: &[u8] = b"#!/bin/sh\n# the hook from before\n";
 
-struct Case {
-    fixture: Fixture,
+pub(super) struct Case {
+    pub(super) fixture: Fixture,
     setting: Remembered,
     value: Option<PathBuf>,
     before: Picture,
@@ -101,7 +101,7 @@ struct Case {
 
 impl Case {
     /// A repository with hooks from before, in its own directory or elsewhere.
-    fn new(value: Option<&str>, hooks_there: bool) -> Self {
+    pub(super) fn new(value: Option<&str>, hooks_there: bool) -> Self {
         let fixture = Fixture::new();
         let dir = fixture.repo.join(value.unwrap_or(".git/hooks"));
         fs::create_dir_all(&dir).unwrap();
@@ -132,12 +132,12 @@ impl Case {
         }
     }
 
-    fn install(&self, writer: &dyn Writer, works: bool) -> Result<Report, InstallError> {
+    pub(super) fn install(&self, writer: &dyn Writer, works: bool) -> Result<Report, InstallError> {
         let setting = FailingSetting { kept: &self.setting, works: &Cell::new(works) };
         install(&self.place(), &self.fixture.wanted(), &setting, writer)
     }
 
-    fn uninstall(&self, writer: &dyn Writer, works: bool) -> Result<Report, InstallError> {
+    pub(super) fn uninstall(&self, writer: &dyn Writer, works: bool) -> Result<Report, InstallError> {
         let setting = FailingSetting { kept: &self.setting, works: &Cell::new(works) };
         uninstall(&self.place(), &self.fixture.program, &setting, writer)
     }

@@ -189,59 +189,6 @@ fn a_link_to_another_home_is_ours_and_a_link_to_a_namesake_is_not() {
 }
 
 #[test]
-fn a_hook_that_took_our_place_is_kept_and_the_elder_is_not_lost() {
-    let fixture = Fixture::new();
-    let hooks = fixture.hooks();
-    fixture.hook("pre-commit", "#!/bin/sh\n# first\n");
-    fixture.install();
-    // What pre-commit does at its installation.
-    fs::rename(hooks.join("pre-commit"), hooks.join("pre-commit.legacy")).unwrap();
-    fixture.hook("pre-commit", "#!/bin/sh\n# second\n");
-    let report = fixture.check();
-    assert_eq!(report.state, HooksState::Partial);
-    assert!(detail(&report, "pre-commit").contains("pre-commit.legacy"));
-
-    let report = fixture.install();
-    assert_eq!(actions(&report)["pre-commit"], HookAction::Chained);
-    assert!(detail(&report, "pre-commit").contains("pre-commit.1"));
-    let aside = fixture.common().join("hooks.kpmo");
-    assert_eq!(fs::read_to_string(aside.join("pre-commit")).unwrap(), "#!/bin/sh\n# second\n");
-    assert_eq!(fs::read_to_string(aside.join("pre-commit.1")).unwrap(), "#!/bin/sh\n# first\n");
-    assert!(!hooks.join("pre-commit.legacy").is_symlink());
-
-    // The same again is the same hook, not a third one.
-    fs::remove_file(hooks.join("pre-commit")).unwrap();
-    fixture.hook("pre-commit", "#!/bin/sh\n# second\n");
-    fixture.install();
-    assert!(!aside.join("pre-commit.2").exists());
-    fs::remove_file(hooks.join("pre-commit")).unwrap();
-    fixture.hook("pre-commit", "#!/bin/sh\n# third\n");
-    fixture.install();
-    assert_eq!(fs::read_to_string(aside.join("pre-commit.2")).unwrap(), "#!/bin/sh\n# second\n");
-
-    let report = fixture.uninstall();
-    assert_eq!(actions(&report)["pre-commit"], HookAction::Restored);
-    assert!(detail(&report, "pre-commit").contains("pre-commit.1"));
-    assert_eq!(fs::read_to_string(hooks.join("pre-commit")).unwrap(), "#!/bin/sh\n# third\n");
-}
-
-#[test]
-fn uninstalling_leaves_a_hook_that_took_our_place_and_says_where_the_elder_is() {
-    let fixture = Fixture::new();
-    let hooks = fixture.hooks();
-    fixture.hook("pre-commit", "#!/bin/sh\n# first\n");
-    fixture.install();
-    fs::rename(hooks.join("pre-commit"), hooks.join("pre-commit.old")).unwrap();
-    fixture.hook("pre-commit", "#!/bin/sh\n# second\n");
-    let report = fixture.uninstall();
-    assert_eq!((actions(&report)["pre-commit"], report.state), (HookAction::Foreign, HooksState::Foreign));
-    assert!(detail(&report, "pre-commit").contains("hooks.kpmo/pre-commit"));
-    let names: Vec<_> = fixture.picture().into_keys().collect();
-    let wanted = ["config", "hooks", "hooks/pre-commit", "hooks.kpmo", "hooks.kpmo/pre-commit"];
-    assert_eq!(names, wanted.map(PathBuf::from));
-}
-
-#[test]
 fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let fixture = Fixture::new();
     fixture.hook("pre-commit", "#!/bin/sh\n");

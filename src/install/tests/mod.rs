@@ -11,6 +11,7 @@ mod refusing;
 mod retired;
 mod shadow;
 mod shared;
+mod taken;
 mod with_git;
 
 use std::{

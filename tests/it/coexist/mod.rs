@@ -5,6 +5,7 @@
 mod config_mode;
 mod matrix;
 mod overwriting;
+mod taken;
 mod tool;
 
 use std::{collections::BTreeMap, fs, path::Path};
