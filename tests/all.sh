@@ -78,6 +78,10 @@ set_up_restic() {
     command -v restic >/dev/null || debian restic || lacks "restic (Debian: apt install restic); see $log"
 }
 
+set_up_lfs() {
+    command -v git-lfs >/dev/null || debian git-lfs || lacks "git-lfs (Debian: apt install git-lfs); see $log"
+}
+
 is_new_git() {
     [ "$(printf '%s\n' 2.54 "$("$1" version 2>/dev/null | cut -d' ' -f3)" | sort -V | head -n 1)" = 2.54 ]
 }
@@ -154,6 +158,7 @@ fi
 
 # Set up apart: where it can't be had, all else need not be set up again.
 set_up_git
+set_up_lfs
 
 KPMO_TEST_HOOK=$(install/build-hook.sh)
 case $(uname -s):$KPMO_TEST_HOOK in

@@ -15,6 +15,7 @@ mod config;
 mod error;
 mod hashes;
 mod hook_entries;
+mod lfs;
 mod libgit;
 mod locate;
 mod origin;

@@ -37,6 +37,9 @@ impl Governor {
         let deadline = Instant::now() + patience;
         let location = Location::of(&call.surroundings)?;
         let subject = self.subject(&location);
+        if let Some(repo) = &subject.repo {
+            self.let_lfs_send(repo, &location);
+        }
         let lines = parse_lines(&call.stdin)?;
         let text = |at: usize| call.args.get(at).map(|arg| String::from_utf8_lossy(arg).into_owned());
         let (remote, url) = (text(0).unwrap_or_default(), text(1).unwrap_or_default());

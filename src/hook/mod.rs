@@ -128,7 +128,18 @@ fn as_hook(invocation: &chain::Invocation, args: &[OsString]) -> i32 {
         0 => {}
         code => return code,
     }
-    judge(kind, args, stdin)
+    if kind.event != HookEvent::PrePush {
+        return judge(kind, args, stdin);
+    }
+    match judge(kind, args, stdin.clone()) {
+        0 => {}
+        code => return code,
+    }
+    // The governor may just have let a tool put its hook there, without which this
+    // very push would be wrong: see its `hooks/lfs.rs`.
+    let mut came = invocation.chained(&cwd);
+    came.retain(|hook| !chained.contains(hook));
+    run_all(&came, args, stdin.as_deref(), invocation)
 }
 
 /// Runs one chained hook after the other; the first that fails has the last word.

@@ -38,12 +38,12 @@ pub use error::InstallError;
 pub use events::{EVENTS, ON_DEMAND};
 pub use place::{HookEntries, HookEntry, HooksMode, HooksPathConfig, HooksPlace, Refused, RepoConfig};
 pub use report::{HookAction, HookChange, HooksState, Report};
-pub use text::READ_BY_OTHERS;
+pub use text::{HOOKS_OF_LFS, READ_BY_OTHERS, uses_lfs};
 
 use crate::fs::{DryRun, Writer, shown};
 use aside::make_dir;
 use dir::HookDir;
-use owner::{look, runnable};
+use owner::{look, runnable, standing};
 use place::Layout;
 use shadow::Shadow;
 
@@ -209,6 +209,37 @@ pub fn uninstall(
     }
     let state = HooksState::after(&changes[..EVENTS.len().min(changes.len())]);
     Ok(Report { hooks_dir, mode: HooksMode::Links, state, changes })
+}
+
+/// Whether a hook of this name is kept beside the repository's own hooks directory.
+pub fn is_chained(common_dir: &Path, name: &str) -> bool {
+    common_dir.join("hooks.kpmo").join(name).exists()
+}
+
+/// Where a tool may put its hooks that kpmo's are in the way of: they are then
+/// chained. `None`: kpmo's is not in the place of `name`, or has one to chain
+/// already.
+///
+/// # Errors
+///
+/// [`InstallError::Path`] if the places can't be looked at, or the directory can't
+/// be made.
+pub fn way_round(
+    place: &HooksPlace,
+    program: &Path,
+    name: &str,
+    writer: &dyn Writer,
+) -> Result<Option<PathBuf>, InstallError> {
+    if place.mode() == HooksMode::Config || place.layout() != Layout::Direct {
+        return Ok(None);
+    }
+    let dir = HookDir { dir: place.hooks(), program, writer, texts: &[] };
+    let aside = dir.aside();
+    if !standing(&place.hooks().join(name), program)?.is_ours() || aside.kept_or_archived(name)?.is_some() {
+        return Ok(None);
+    }
+    aside.create()?;
+    Ok(Some(aside.place("")))
 }
 
 fn uninstall_links(

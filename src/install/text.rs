@@ -9,6 +9,10 @@
 //! others into a home that they may not enter, so that git would pass by in
 //! silence, and by the team's own hook, which is kept aside, too. The text runs
 //! that one.
+//!
+//! And where Git LFS is used its four are texts: it shows the hook that it finds,
+//! and is told by its users to write over it, which through a link would be the
+//! program of every repository.
 
 use std::{
     fs,
@@ -18,9 +22,12 @@ use std::{
 
 use super::{HooksPlace, events};
 
-/// The files at the top of a work tree that prek (and pre-commit) go by: where one
-/// is, hooks are texts.
-pub const READ_BY_OTHERS: [&str; 3] = ["prek.toml", ".pre-commit-config.yaml", ".pre-commit-config.yml"];
+/// The files at the top of a work tree by which hooks are texts, or not.
+pub const READ_BY_OTHERS: [&str; 4] =
+    [ATTRIBUTES, "prek.toml", ".pre-commit-config.yaml", ".pre-commit-config.yml"];
+const ATTRIBUTES: &str = ".gitattributes";
+/// The hooks of Git LFS.
+pub const HOOKS_OF_LFS: [&str; 4] = ["pre-push", "post-checkout", "post-commit", "post-merge"];
 /// What is longer is not read: it names every hook, for all we know.
 const SIZE_LIMIT: u64 = 1 << 20;
 
@@ -29,8 +36,23 @@ pub(super) fn hooks(place: &HooksPlace) -> Vec<&'static str> {
     if is_shared(&place.common_dir) {
         events::all().collect()
     } else {
-        hooks_of_prek(place.work_tree.as_deref())
+        let mut hooks = hooks_of_prek(place.work_tree.as_deref());
+        if uses_lfs(&place.common_dir, place.work_tree.as_deref()) {
+            hooks.extend(HOOKS_OF_LFS);
+        }
+        hooks
     }
+}
+
+/// Whether files of this repository are kept by Git LFS, as far as the top of the
+/// work tree and its own store tell.
+pub fn uses_lfs(common_dir: &Path, work_tree: Option<&Path>) -> bool {
+    let says_so = |path: &Path| {
+        let is_small = fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= SIZE_LIMIT);
+        let text = if is_small { fs::read(path).unwrap_or_default() } else { Vec::new() };
+        text.windows(b"filter=lfs".len()).any(|part| part == b"filter=lfs")
+    };
+    common_dir.join("lfs/objects").is_dir() || work_tree.is_some_and(|top| says_so(&top.join(ATTRIBUTES)))
 }
 
 /// Whether other users work in this repository: it says so itself, belongs to
@@ -72,7 +94,8 @@ fn says_shared(config: &str) -> bool {
 pub(super) fn hooks_of_prek(work_tree: Option<&Path>) -> Vec<&'static str> {
     let Some(work_tree) = work_tree else { return Vec::new() };
     let mut found = Vec::new();
-    for path in READ_BY_OTHERS.map(|name| work_tree.join(name)) {
+    for path in READ_BY_OTHERS.into_iter().filter(|name| *name != ATTRIBUTES).map(|name| work_tree.join(name))
+    {
         let Ok(meta) = fs::metadata(&path) else { continue };
         if !meta.is_file() {
             continue;
@@ -111,6 +134,18 @@ mod tests {
         fs::create_dir(&hooks).unwrap();
         fs::set_permissions(&hooks, fs::Permissions::from_mode(0o777)).unwrap();
         assert!(is_shared(dir.path()));
+    }
+
+    #[test]
+    fn lfs_is_used_where_attributes_say_so_or_it_has_kept_something() {
+        let dir = tempfile::tempdir().unwrap();
+        let (top, common) = (dir.path(), dir.path().join(".git"));
+        fs::write(top.join(ATTRIBUTES), "*.txt text\n").unwrap();
+        assert!(!uses_lfs(&common, Some(top)));
+        fs::write(top.join(ATTRIBUTES), "*.bin filter=lfs diff=lfs merge=lfs -text\n").unwrap();
+        assert!(uses_lfs(&common, Some(top)) && !uses_lfs(&common, None));
+        fs::create_dir_all(common.join("lfs/objects")).unwrap();
+        assert!(uses_lfs(&common, None));
     }
 
     #[test]

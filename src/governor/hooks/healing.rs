@@ -165,6 +165,7 @@ impl Governor {
     /// Watches the hooks that were just put, and takes them as they are for well.
     pub(super) fn keep_hooks(&self, repo: &Repo, location: &Location, hooks: &RepoHooks) {
         self.healing.watching.watch(&repo.local_path, location);
+        self.let_lfs_install(repo, location);
         if hooks.state == HooksState::Ok {
             self.healing.see(location, Looks::of(location, self.events_for(repo)));
         }
@@ -221,6 +222,7 @@ impl Governor {
         if !is_wrong && self.healing.has_seen(location, &looks) {
             return Ok(());
         }
+        self.let_lfs_install(repo, location);
         // Of most repositories their own files say that all is well, and git need
         // not be started for each of a fleet.
         if !is_wrong
@@ -271,7 +273,7 @@ impl Governor {
 
 /// The place of a repository whose own configuration says nothing of hooks and
 /// leads to no other file; what the user's or the system's says is not looked at.
-fn plain(location: &Location) -> Option<HooksPlace> {
+pub(super) fn plain(location: &Location) -> Option<HooksPlace> {
     let text = fs::read(location.common_dir.join("config")).ok()?;
     if may_say_hooks(&text) || location.common_dir.join("config.worktree").exists() {
         return None;

@@ -2,6 +2,7 @@
 //! healed by themselves.
 
 mod healing;
+mod lfs;
 mod noticing;
 mod program;
 mod setting;

@@ -3,6 +3,7 @@
 //! up.
 
 mod config_mode;
+mod lfs;
 mod matrix;
 mod overwriting;
 mod taken;
