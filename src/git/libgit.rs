@@ -262,14 +262,18 @@ impl Objects for Library {
 
     fn new_commits(
         &self,
-        tip: &str,
+        tips: &[&str],
         seen: &[String],
         remote: Option<&str>,
         limit: usize,
     ) -> Result<Vec<String>, GitError> {
         let failed = |e| self.error("walk the history", &e);
         let mut walk = self.repo.revwalk().map_err(failed)?;
-        walk.push(self.oid(tip)?).map_err(failed)?;
+        // From several tips it would begin with one after the other.
+        walk.set_sorting(git2::Sort::TIME).map_err(failed)?;
+        for tip in tips {
+            walk.push(self.oid(tip)?).map_err(failed)?;
+        }
         for id in seen {
             let id = self.oid(id)?;
             // What the other side has may never have been fetched here.

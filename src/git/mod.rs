@@ -147,11 +147,11 @@ pub trait Objects {
     /// The value of a setting, as the repository's configuration and the user's
     /// have it.
     fn setting(&self, name: &str) -> Result<Option<String>, GitError>;
-    /// Commits reachable from `tip` and from none of `seen` nor, where `remote`
-    /// is named, from its tracking branches; newest first, at most `limit`.
+    /// Commits reachable from any of `tips` and from none of `seen` nor, where
+    /// `remote` is named, from its tracking branches; newest first, at most `limit`.
     fn new_commits(
         &self,
-        tip: &str,
+        tips: &[&str],
         seen: &[String],
         remote: Option<&str>,
         limit: usize,

@@ -238,13 +238,15 @@ impl Objects for ProgramObjects {
 
     fn new_commits(
         &self,
-        tip: &str,
+        tips: &[&str],
         seen: &[String],
         remote: Option<&str>,
         limit: usize,
     ) -> Result<Vec<String>, GitError> {
         let limit = format!("--max-count={limit}");
-        let mut args = vec!["rev-list", &limit, "--ignore-missing", tip, "--not"];
+        let mut args = vec!["rev-list", &limit, "--ignore-missing"];
+        args.extend(tips);
+        args.push("--not");
         args.extend(seen.iter().map(String::as_str));
         let remotes = remote.map(|remote| format!("--remotes={remote}"));
         args.extend(remotes.as_deref());

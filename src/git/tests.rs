@@ -133,10 +133,10 @@ fn commits_and_histories_agree() {
         assert_eq!(commit.parents, std::slice::from_ref(&first));
         assert_eq!(objects.between(Some(&first), &second).unwrap().changes.len(), 3);
         assert_eq!(objects.between(None, &first).unwrap().changes.len(), 3);
-        let fresh = objects.new_commits(&second, std::slice::from_ref(&first), None, 10).unwrap();
+        let fresh = objects.new_commits(&[&second], std::slice::from_ref(&first), None, 10).unwrap();
         assert_eq!(fresh, std::slice::from_ref(&second));
         let unknown = "0123456789".repeat(4);
-        assert_eq!(objects.new_commits(&second, &[unknown], Some("origin"), 10).unwrap().len(), 2);
+        assert_eq!(objects.new_commits(&[&second], &[unknown], Some("origin"), 10).unwrap().len(), 2);
     }
     assert_eq!(
         library.between(Some(&first), &second).unwrap(),

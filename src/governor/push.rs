@@ -1,7 +1,11 @@
+mod brought;
+
 use std::{
     collections::HashSet,
     time::{Duration, Instant},
 };
+
+use brought::Brought;
 
 use super::{
     Error, Governor, Reason,
@@ -56,30 +60,41 @@ impl Governor {
             Some(id) => self.ledger.unvalidated(id)?.into_iter().collect(),
             None => HashSet::new(),
         };
+        let mut tips = Vec::new();
         for line in &lines {
             let Some(local_id) = &line.local_id else { continue };
-            if Instant::now() > deadline {
-                return Err(too_long(judged, patience));
-            }
-            let tip = match objects.target(local_id)? {
-                Target::Commit(tip) => tip,
+            match objects.target(local_id)? {
+                Target::Commit(tip) => tips.push((line, tip)),
                 other => {
                     let delta = without_commit(&*objects, line, other)?;
                     let ground = subject.ground(&nothing, false);
                     let found = self.judge_delta(&*objects, &delta, ground, deadline)?;
                     findings.extend(found.into_iter().map(|finding| of_commit(finding, "")));
-                    continue;
                 }
-            };
-            let seen: Vec<String> = line.remote_id.iter().cloned().collect();
-            let commits = objects.new_commits(&tip, &seen, tracked, FARTHEST + 1)?;
-            let since: HashSet<String> = match subject.id() {
-                Some(id) if judges_words => {
-                    let before = [seen, self.heads_before(id)?].concat();
-                    objects.new_commits(&tip, &before, tracked, FARTHEST + 1)?.into_iter().collect()
-                }
-                None if judges_words => commits.iter().cloned().collect(),
-                _ => HashSet::new(),
+            }
+        }
+        let all: Vec<&str> = tips.iter().map(|(_, tip)| tip.as_str()).collect();
+        let seen: Vec<String> = lines.iter().filter_map(|line| line.remote_id.clone()).collect();
+        let walk = |seen: &[String]| match all[..] {
+            [] => Ok(Vec::new()),
+            _ => objects.new_commits(&all, seen, tracked, FARTHEST + 1),
+        };
+        let mut brought = Brought::new(&*objects, walk(&seen)?, tips.len());
+        let since: HashSet<String> = match subject.id() {
+            Some(id) if judges_words => {
+                walk(&[seen.clone(), self.heads_before(id)?].concat())?.into_iter().collect()
+            }
+            None if judges_words => brought.all().iter().cloned().collect(),
+            _ => HashSet::new(),
+        };
+        for (line, tip) in &tips {
+            if Instant::now() > deadline {
+                return Err(too_long(judged, patience));
+            }
+            let commits = match brought.by(tip)? {
+                Some(commits) => commits,
+                // Whether anything of it is new is not known so far back.
+                None => objects.new_commits(&[tip], &seen, tracked, FARTHEST + 1)?,
             };
             for commit in commits.iter().take(ONE_BY_ONE) {
                 if Instant::now() > deadline {
@@ -90,10 +105,11 @@ impl Governor {
                 judged += 1;
             }
             if commits.len() > ONE_BY_ONE {
-                let base = base(&*objects, line, &commits)?;
-                let delta = objects.between(base.as_deref(), &tip)?;
+                let is_whole = commits.len() <= FARTHEST && !brought.is_cut_short();
+                let base = base(&*objects, line, commits.last().filter(|_| is_whole))?;
+                let delta = objects.between(base.as_deref(), tip)?;
                 let net = self.judge_delta(&*objects, &delta, subject.ground(&nothing, false), deadline)?;
-                findings.extend(net.into_iter().map(|finding| of_commit(finding, &tip)));
+                findings.extend(net.into_iter().map(|finding| of_commit(finding, tip)));
                 for commit in &commits[ONE_BY_ONE..] {
                     if Instant::now() > deadline {
                         return Err(too_long(judged, patience));
@@ -252,16 +268,17 @@ fn push_facts(
     Ok(push)
 }
 
-/// What the other side has of the history that a push goes on with; `None`:
-/// nothing, or it lies too far back to be told, and then all of it is new.
-fn base(objects: &dyn Objects, line: &RefLine, commits: &[String]) -> Result<Option<String>, Error> {
+/// What the other side has of the history that a push goes on with, of which
+/// `oldest` is the first that is new; `None`: nothing, or it lies too far back to be
+/// told, and then all of it is new.
+fn base(objects: &dyn Objects, line: &RefLine, oldest: Option<&String>) -> Result<Option<String>, Error> {
     if let Some(id) = line.remote_id.as_ref().filter(|id| objects.commit(id).is_ok()) {
         return Ok(Some(id.clone()));
     }
-    match commits.last() {
-        Some(oldest) if commits.len() <= FARTHEST => Ok(objects.commit(oldest)?.parents.into_iter().next()),
-        _ => Ok(None),
-    }
+    Ok(match oldest {
+        Some(oldest) => objects.commit(oldest)?.parents.into_iter().next(),
+        None => None,
+    })
 }
 
 /// What a tag of a tree or of a file brings; such a file is named by its ref.

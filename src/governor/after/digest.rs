@@ -176,7 +176,7 @@ impl Governor {
         if !parents.is_empty() && parents.iter().all(known) {
             return Ok(vec![tip.to_owned()]);
         }
-        let walked = objects.new_commits(tip, &self.heads_before(id)?, Some("*"), AT_ONCE)?;
+        let walked = objects.new_commits(&[tip], &self.heads_before(id)?, Some("*"), AT_ONCE)?;
         // A known one may be younger than what a merge brought.
         let mut fresh: Vec<String> = walked.into_iter().filter(|commit| !known(commit)).collect();
         fresh.reverse();
