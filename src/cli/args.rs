@@ -114,6 +114,26 @@ pub(super) enum Command {
     Man(Man),
 }
 
+impl Command {
+    /// Whether it is about what a home has, so that without one it comes to nothing.
+    pub(super) fn wants_home(&self) -> bool {
+        match self {
+            Self::Status(_)
+            | Self::Check(_)
+            | Self::UninstallHooks(_)
+            | Self::Snapshot(_)
+            | Self::Snapshots(_)
+            | Self::Show(_)
+            | Self::Diff(_)
+            | Self::Restore(_)
+            | Self::Events(_)
+            | Self::Ledger(_) => true,
+            Self::Repo(command) => !matches!(command, Repo::Add(_)),
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Repos {
     /// Repositories: names, ids, paths, tag:T, status:S, stage:S, patterns [default: all]
@@ -164,6 +184,7 @@ pub(super) struct Scan {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "kpmo install-hooks [OPTIONS] <REPO>...|--all")]
 pub(super) struct InstallHooks {
     /// Repositories: names, ids, paths, tag:T, status:S, stage:S, patterns
     #[arg(
@@ -196,6 +217,7 @@ pub(super) enum HooksMode {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "kpmo uninstall-hooks [OPTIONS] <REPO>...|--all")]
 pub(super) struct UninstallHooks {
     /// Repositories: names, ids, paths, tag:T, status:S, stage:S, patterns
     #[arg(

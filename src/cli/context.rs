@@ -11,6 +11,9 @@ use crate::{
     generated::kanban::{HandshakeRequest, governor_client::GovernorClient},
 };
 
+/// How long a process that was killed may take to be gone.
+const MOMENT: Duration = Duration::from_millis(200);
+
 /// What every command has at hand.
 pub(super) struct Context {
     pub home: Home,
@@ -35,6 +38,8 @@ impl Context {
 
     /// The governor, started if need be.
     pub async fn governor(&self) -> Result<Connection, Failure> {
+        // Before anything is made: it may be too long.
+        self.socket()?;
         let program = std::env::current_exe()?;
         let installed = self.home.bin.join("kpmo");
         let program = if installed.is_file() { installed } else { program };
@@ -46,6 +51,17 @@ impl Context {
 
     /// The governor, if it runs.
     pub async fn running(&self) -> Result<Option<Connection>, Failure> {
+        match self.if_running().await {
+            // It was dying, and its socket had not heard of that.
+            Err(failure) if failure.is_gone() => {
+                tokio::time::sleep(MOMENT).await;
+                self.if_running().await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn if_running(&self) -> Result<Option<Connection>, Failure> {
         match connect(&self.socket()?, self.budgets().connect()).await {
             Err(ConnectError::NotRunning(_)) => Ok(None),
             other => Ok(Some(self.shake_hands(other?).await?)),

@@ -58,15 +58,18 @@ fn examine(context: &Context, options: &Options) -> Result<Vec<Part>, Failure> {
         .collect();
     let mut home = doctor.surroundings(&variables);
     home.extend(doctor.home());
-    home.push(context.block_on(governor(context)));
+    let governor = context.block_on(governor(context, &home));
+    home.push(governor);
     if options.repo.is_none() {
         home.extend(doctor.fleet());
     }
-    let mut parts = vec![Part { heading: "kpmo".to_owned(), checks: home }];
-    if let Some(path) = repo {
-        parts.push(Part { heading: shown(&path), checks: doctor.repo(&path) });
+    let of_repo = repo.map(|path| Part { heading: shown(&path), checks: doctor.repo(&path) });
+    if let Some(part) = of_repo.as_ref().filter(|_| options.repo.is_some()) {
+        // Asked about one, it is silent about the others.
+        let name = part.checks.first().map_or("", |check| check.repo.as_str());
+        home.retain(|check| check.repo.is_empty() || check.repo == name);
     }
-    Ok(parts)
+    Ok([Part { heading: "kpmo".to_owned(), checks: home }].into_iter().chain(of_repo).collect())
 }
 
 /// The repository around the current directory.
@@ -75,8 +78,8 @@ fn here() -> Option<PathBuf> {
     Location::discover(&directory).ok().map(|location| location.main_path())
 }
 
-/// Whether a governor answers, and what it says is wrong.
-async fn governor(context: &Context) -> Check {
+/// Whether a governor answers, and what it says is wrong that is not `known`.
+async fn governor(context: &Context, known: &[Check]) -> Check {
     let fix = "`kpmo governor restart --force` ends it and starts another";
     let connection = match context.running().await {
         Ok(Some(connection)) => connection,
@@ -95,8 +98,12 @@ async fn governor(context: &Context) -> Check {
         );
         return Check::error("governor", said, "run `kpmo up` with the newer one");
     }
-    if !now.problems.is_empty() {
-        return Check::error("governor", now.problems.join("; "), "mend that; it is noticed at once");
+    let wrong = known.iter().filter(|check| check.level == Level::Error);
+    let files: Vec<String> = wrong.filter_map(|check| check.path.as_deref().map(shown)).collect();
+    let mut problems = now.problems;
+    problems.retain(|problem| !files.iter().any(|file| problem.contains(file)));
+    if !problems.is_empty() {
+        return Check::error("governor", problems.join("; "), "mend that; it is noticed at once");
     }
     Check::fine("governor", format!("the governor answers (pid {}, version {})", now.pid, now.version))
 }
@@ -145,7 +152,7 @@ fn as_text(parts: &[Part]) -> String {
     let mut text = String::new();
     for part in parts {
         text.push_str(&format!("{}\n", part.heading));
-        for check in &part.checks {
+        for (at, check) in part.checks.iter().enumerate() {
             let (colour, mark) = match check.level {
                 Level::Fine => (anstyle::AnsiColor::Green, '✓'),
                 Level::Warn => (anstyle::AnsiColor::Yellow, '!'),
@@ -156,7 +163,9 @@ fn as_text(parts: &[Part]) -> String {
             let named = !check.repo.is_empty() && part.heading == "kpmo";
             let repo = if named { format!("{}: ", check.repo) } else { String::new() };
             text.push_str(&format!("  {style}{mark}{style:#} {repo}{}\n", check.message));
-            if !check.fix.is_empty() {
+            let next = part.checks.get(at + 1);
+            let goes_on = next.is_some_and(|next| (&next.fix, &next.repo) == (&check.fix, &check.repo));
+            if !check.fix.is_empty() && !goes_on {
                 text.push_str(&format!("      fix: {}\n", check.fix));
             }
         }

@@ -33,6 +33,11 @@ impl Failure {
         &self.message
     }
 
+    /// The governor went away under the call.
+    pub fn is_gone(&self) -> bool {
+        self.message == GONE
+    }
+
     pub fn print(&self) {
         let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
         let mut stderr = anstream::stderr().lock();

@@ -66,6 +66,12 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
         _ => {}
     }
     let context = Context::new(arguments.home.as_deref(), arguments.installed, arguments.json)?;
+    if arguments.home.is_some() && arguments.command.wants_home() && !context.home.state.is_dir() {
+        return Err(Failure::new(format!(
+            "there is no home at {}; `kpmo up` with the same --home makes one",
+            crate::fs::shown(context.home.root().unwrap_or(&context.home.state))
+        )));
+    }
     match arguments.command {
         Command::Up(options) => up::run(&context, &options),
         Command::Down(options) => down::run(&context, &options),

@@ -7,7 +7,7 @@ use std::{
 use super::Failure;
 use crate::{
     client::Home,
-    fs::{IoContext, Writer, shown},
+    fs::{IoContext, RealWriter, Writer, shown},
 };
 
 /// The mode of what is installed: many tools write into a hook that they find,
@@ -33,6 +33,14 @@ pub(super) fn install(home: &Home, writer: &dyn Writer) -> Result<bool, Failure>
         writer.write(&path, &pointer, 0o600)?;
     }
     Ok(changed)
+}
+
+/// Puts them there where there is none to lead hooks to. Where that can't be done,
+/// whoever wants hooks is told.
+pub(super) fn ensure(home: &Home) {
+    if !home.hook_program().exists() {
+        let _ = install(home, &RealWriter);
+    }
 }
 
 fn is_installed(target: &Path, program: &[u8]) -> bool {

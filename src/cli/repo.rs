@@ -5,7 +5,7 @@ use super::{
     args::{Repo, RepoAdd, RepoRemove},
     context::absolute,
     hooks::describe,
-    names, set,
+    names, programs, set,
     show::{self, note, print, print_json, put_path, table},
 };
 use crate::{
@@ -86,6 +86,9 @@ fn add(context: &Context, options: RepoAdd) -> Result<u8, Failure> {
         dry_run: options.dry_run,
         base_version: String::new(),
     };
+    if !options.no_hooks && !options.dry_run {
+        programs::ensure(&context.home);
+    }
     let added = context.block_on(async {
         let mut client = RepoRegistryClient::new(context.governor().await?);
         Ok::<_, Failure>(client.add_repo(request).await?.into_inner())

@@ -8,7 +8,7 @@ use super::{
     args::Scan,
     context::absolute,
     found::{register, stands_alone, tell},
-    names,
+    names, programs,
     show::{self, counted, note, print, print_json, progress, put_path},
 };
 use crate::{
@@ -37,6 +37,9 @@ struct Scanned {
 
 pub(super) fn run(context: &Context, options: &Scan) -> Result<u8, Failure> {
     let roots = roots(&options.roots)?;
+    if options.register && !options.dry_run {
+        programs::ensure(&context.home);
+    }
     context.block_on(async {
         let connection = context.governor().await?;
         let request = TrackRequest {
@@ -56,10 +59,13 @@ pub(super) fn run(context: &Context, options: &Scan) -> Result<u8, Failure> {
         if context.json {
             print_json(&as_json(&scanned, &recognized, &registered));
         } else {
-            show(&scanned, &recognized);
+            show(&scanned, &recognized, options.register);
         }
         for found in &registered {
             tell(found, options.dry_run, context.json);
+        }
+        if options.register && !context.json {
+            print(&came_to(&registered, options.dry_run));
         }
         Ok(FINE)
     })
@@ -172,7 +178,27 @@ fn as_json(scanned: &Scanned, known: &RecognizeFoundResponse, registered: &[Regi
     })
 }
 
-fn show(scanned: &Scanned, known: &RecognizeFoundResponse) {
+/// What registering came to.
+fn came_to(registered: &[RegisteredFound], dry_run: bool) -> String {
+    let of = |wanted| registered.iter().filter(|found| found.outcome() == wanted).count();
+    let (new, moved, left) = (of(FoundOutcome::Added), of(FoundOutcome::Moved), of(FoundOutcome::LeftOut));
+    let would = if dry_run { "would be " } else { "" };
+    let mut text = match new as u64 + moved as u64 {
+        0 if left == 0 => return "nothing to register: all of it is known\n".to_owned(),
+        0 => "nothing was registered".to_owned(),
+        count => format!("{} {would}registered", counted(count, "repository", "repositories")),
+    };
+    if moved > 0 {
+        text.push_str(&format!(", {moved} of them moved"));
+    }
+    if left > 0 {
+        text.push_str(&format!("; {left} left out"));
+    }
+    text + "\n"
+}
+
+/// `registers`: it has just registered, or said what it would.
+fn show(scanned: &Scanned, known: &RecognizeFoundResponse, registers: bool) {
     let mut text = String::new();
     let width = show::width();
     for (repo, known) in scanned.found.iter().zip(&known.places) {
@@ -196,7 +222,7 @@ fn show(scanned: &Scanned, known: &RecognizeFoundResponse) {
         let line = format!("vanished   yes         {} (of {})", show::path(&repo.local_path), repo.name);
         text.push_str(&format!("{}\n", show::fitted(&line, width.unwrap_or(usize::MAX))));
     }
-    text.push_str(&counts(scanned, known));
+    text.push_str(&counts(scanned, known, registers));
     print(&text);
     for warning in scanned.warnings.iter().take(LISTED) {
         note(&format!("kpmo: warning: {}: {}", shown_bytes(&warning.path), warning.message));
@@ -206,7 +232,7 @@ fn show(scanned: &Scanned, known: &RecognizeFoundResponse) {
     }
 }
 
-fn counts(scanned: &Scanned, known: &RecognizeFoundResponse) -> String {
+fn counts(scanned: &Scanned, known: &RecognizeFoundResponse, registers: bool) -> String {
     let of = |wanted: &str| {
         let all = scanned.found.iter().zip(&known.places);
         all.filter(|(repo, known)| standing(repo, known) == wanted).count()
@@ -225,7 +251,7 @@ fn counts(scanned: &Scanned, known: &RecognizeFoundResponse) -> String {
     let found = counted(scanned.found.len() as u64, "repository", "repositories");
     let places = counted(scanned.directories, "directory", "directories");
     let mut text = format!("{found} in {places}: {}\n", parts.join(", "));
-    if of("no") + of("moved") > 0 {
+    if of("no") + of("moved") > 0 && !registers {
         text.push_str("`kpmo scan --register` registers what is new, and follows what has moved\n");
     }
     if !known.vanished.is_empty() {

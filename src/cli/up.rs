@@ -51,6 +51,8 @@ pub(super) fn run(context: &Context, options: &Up) -> Result<u8, Failure> {
             return Err(Failure::new(format!("{} is no directory to search", shown(root))));
         }
     }
+    // Before anything is made: its path may be too long.
+    context.socket()?;
     let plan = plan(context, &roots);
     if options.dry_run {
         return dry_run(context, &plan);

@@ -67,7 +67,8 @@ impl fmt::Display for ConnectError {
             Self::NoAnswer(socket, after) => write!(
                 f,
                 "the governor on {} gave no sign of life within {} ms; is it stopped or overloaded? \
-                 `kpmo governor restart --force` ends it and starts another",
+                 `kpmo governor restart --force` ends it and starts another, `kpmo governor stop --force` only \
+                 ends it",
                 socket.display(),
                 after.as_millis()
             ),

@@ -17,7 +17,7 @@ use crate::{
     },
     git::Location,
     ledger::Filter,
-    registry::{Document, Repo, RepoStatus, Stage, View, nearest},
+    registry::{Document, Repo, RepoStatus, Stage, View, closest, nearest},
 };
 
 /// Most names that an error lists.
@@ -88,8 +88,7 @@ fn pattern(text: &str) -> Result<GlobMatcher, Error> {
     let glob = GlobBuilder::new(text).literal_separator(false).backslash_escape(true).build();
     glob.map(|glob| glob.compile_matcher()).map_err(|error| {
         let named = shown(Path::new(text));
-        Error::bad_request("selectors", format!("{named} is no pattern: {}", error.kind()))
-            .with("selector", named)
+        bad(&named, &format!("{named} is no pattern: {}", error.kind()))
     })
 }
 
@@ -97,9 +96,15 @@ fn pattern(text: &str) -> Result<GlobMatcher, Error> {
 fn word<T>(text: &str, word: &str, from: impl Fn(&str) -> Option<T>, known: &[&str]) -> Result<T, Error> {
     from(word).ok_or_else(|| {
         let named = shown(Path::new(text));
-        Error::bad_request("selectors", format!("{named}: expected one of {}", known.join(", ")))
-            .with("selector", named)
+        let meant = closest(known.iter().copied(), word);
+        let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
+        bad(&named, &format!("{named}: expected one of {}{meant}", known.join(", ")))
     })
+}
+
+/// What is no selector at all.
+fn bad(named: &str, message: &str) -> Error {
+    Error::new(Reason::BadRequest, message.to_owned()).with("field", "selectors").with("selector", named)
 }
 
 impl Governor {
@@ -195,7 +200,17 @@ impl Governor {
                 let is_it = |known: &String| {
                     known == tag || matcher.as_ref().is_some_and(|matcher| matcher.is_match(known))
                 };
-                index.all(text, &format!("has the tag {}", named(tag)), |repo| repo.tags.iter().any(is_it))
+                let found = index
+                    .all(text, &format!("has the tag {}", named(tag)), |repo| repo.tags.iter().any(is_it));
+                let tags = || index.document.repos.iter().flat_map(|repo| &repo.tags).map(String::as_str);
+                found.map_err(|error| match closest(tags(), tag) {
+                    Some(near) => {
+                        let message = format!("no registered repository has the tag {}", named(tag));
+                        not_found(text, format!("{message}; did you mean tag:{near}?"))
+                            .with("nearest", format!("tag:{near}"))
+                    }
+                    None => error,
+                })
             }
             Some(("status", given)) => {
                 let known = RepoStatus::ALL.map(RepoStatus::as_str);

@@ -43,14 +43,22 @@ pub(super) struct Read<'a> {
 }
 
 impl Read<'_> {
-    /// Whether the text says nothing: it is empty, or only comments.
-    pub fn is_blank(&self) -> bool {
-        match self.root.as_ref().map(|root| &root.kind) {
-            None => true,
-            Some(Kind::Scalar { value, plain: true, .. }) => resolve(value) == Type::Null,
-            Some(_) => false,
-        }
+    /// Whether the text does not come as far as to a list of repositories, be it
+    /// an empty one.
+    pub fn is_cut_short(&self) -> bool {
+        let is_nothing = |node: &Node| match &node.kind {
+            Kind::Scalar { value, plain: true, .. } => resolve(value) == Type::Null,
+            _ => false,
+        };
+        self.root.as_ref().is_none_or(|root| is_nothing(root) || value(root, "repos").is_none_or(is_nothing))
     }
+}
+
+/// What a mapping has under a key.
+fn value<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    let Kind::Map { pairs, .. } = &node.kind else { return None };
+    let is_it = |node: &Node| matches!(&node.kind, Kind::Scalar { value, .. } if value == key);
+    pairs.iter().find(|(node, _)| is_it(node)).map(|(_, value)| value)
 }
 
 /// The name of a state of the file.
@@ -83,11 +91,6 @@ pub(super) fn read<'a>(bytes: &'a [u8], home: &Path) -> Result<Read<'a>, Problem
 
 /// Where the path of each entry is written, to say something about it.
 pub(super) fn places(read: &Read<'_>) -> Vec<Problem> {
-    fn value<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
-        let Kind::Map { pairs, .. } = &node.kind else { return None };
-        let is_it = |node: &Node| matches!(&node.kind, Kind::Scalar { value, .. } if value == key);
-        pairs.iter().find(|(node, _)| is_it(node)).map(|(_, value)| value)
-    }
     let locator = Locator::new(read.text, Vec::new());
     let list = read.root.as_ref().and_then(|root| value(root, "repos"));
     let Some(Kind::List { items, .. }) = list.map(|list| &list.kind) else { return Vec::new() };

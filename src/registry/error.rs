@@ -25,7 +25,7 @@ pub enum RegistryError {
         /// Everything that is wrong; never empty. The message has the first ten.
         problems: Problems,
     },
-    /// The file has no document any more, or is gone, though there were entries.
+    /// The file has no list any more, or is gone, though there were entries.
     #[error("{}: {}", shown(path), lost(*kept))]
     Emptied {
         /// The file.

@@ -45,7 +45,7 @@ pub use check::parse;
 pub use edit::Edit;
 pub use error::RegistryError;
 pub use export::{as_json, as_yaml};
-pub use model::{Document, Repo, RepoStatus, Stage, find, nearest, without_credentials};
+pub use model::{Document, Repo, RepoStatus, Stage, closest, find, nearest, without_credentials};
 pub use predecessor::{Former, Predecessor, parse_predecessor};
 pub use problem::{FileRule, Problem, Problems};
 pub use store::{Registry, View};

@@ -129,7 +129,7 @@ pub fn nearest<'a>(document: &'a Document, name: &str) -> Option<&'a str> {
 
 /// The candidate that is at most a third of `word` (and at least one
 /// character) away from it.
-pub(super) fn closest<'a>(candidates: impl Iterator<Item = &'a str>, word: &str) -> Option<&'a str> {
+pub fn closest<'a>(candidates: impl Iterator<Item = &'a str>, word: &str) -> Option<&'a str> {
     let reach = (word.chars().count() / 3).max(1);
     candidates
         .map(|candidate| (strsim::osa_distance(&candidate.to_lowercase(), &word.to_lowercase()), candidate))

@@ -120,7 +120,9 @@ impl Problem {
             repo: None,
             line: 1,
             column: 1,
-            message: format!("the file is empty (or gone); the last good state with {kept} stays in force"),
+            message: format!(
+                "the file has no list of repositories (or is gone); the last good state with {kept} stays in force"
+            ),
             fix: "write `version: 1` and `repos: []` if you mean none".to_owned(),
             snippet: String::new(),
             caret: 0,

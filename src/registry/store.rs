@@ -149,11 +149,11 @@ impl Registry {
             let read = read.and_then(|read| self.no_loss_of(state, &read).map(|()| read));
             match read {
                 Ok(read) => {
-                    let is_blank = read.is_blank();
+                    let is_cut_short = read.is_cut_short();
                     state.view = View { document: Arc::new(read.document), problem: None };
                     state.good = true;
                     // That nobody has written anything yet is nothing to remember.
-                    if !is_blank {
+                    if !is_cut_short {
                         self.remember(&content.bytes);
                     }
                 }
@@ -183,15 +183,15 @@ impl Registry {
         }
     }
 
-    /// A file without a document is what is left of one that was being saved when
-    /// the disk was full, or that an editor has only just cut short: where there
-    /// were entries, it does not say that there are none now.
+    /// A file without a list is what is left of one that was being saved when the
+    /// disk was full, or that an editor has only just cut short: where there were
+    /// entries, it does not say that there are none now.
     pub(super) fn no_loss(&self, read: &Read<'_>) -> Result<(), RegistryError> {
         self.no_loss_of(&mut self.state(), read)
     }
 
     fn no_loss_of(&self, state: &mut State, read: &Read<'_>) -> Result<(), RegistryError> {
-        if !read.is_blank() {
+        if !read.is_cut_short() {
             return Ok(());
         }
         self.fall_back(state);

@@ -166,6 +166,7 @@ pub(super) fn build(text: &str) -> Result<Option<Node>, NoTree> {
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| {
             let at = builder.offset(error.marker().index());
+            let at = if error.info().contains("found a tab") { tab_from(text, at) } else { at };
             (at, syntax(format!("not YAML: {}", error.info())).fix(mend(text, at, error.info())))
         })?;
         if matches!(event, Event::DocumentStart(_)) {
@@ -179,6 +180,21 @@ pub(super) fn build(text: &str) -> Result<Option<Node>, NoTree> {
         builder.event(event, span)?;
     }
     Ok(builder.root)
+}
+
+/// The tab that indents a line from `at` on: of a value that seems to go on, the
+/// parser names the beginning.
+fn tab_from(text: &str, at: usize) -> usize {
+    let mut start = at;
+    while let Some(end) = text[start..].find('\n') {
+        start += end + 1;
+        let indent =
+            &text[start..][..text[start..].len() - text[start..].trim_start_matches([' ', '\t']).len()];
+        if let Some(tab) = indent.find('\t') {
+            return start + tab;
+        }
+    }
+    at
 }
 
 /// What would make YAML of it, where the parser's words do not tell.

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use super::selector;
 
 #[derive(Debug, Args)]
+#[command(override_usage = "kpmo snapshot [OPTIONS] <REPO>...|--all")]
 pub(in crate::cli) struct Snapshot {
     /// Repositories: names, ids, paths, tag:T, status:S, stage:S, patterns
     #[arg(

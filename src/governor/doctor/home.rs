@@ -5,6 +5,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use jiff::tz::TimeZone;
+
 use super::Check;
 use crate::{
     client::{Endpoint, Home, SPOOL_SUFFIX, Unreachable},
@@ -239,7 +241,8 @@ pub(super) fn ledger(home: &Home, document: &Document) -> Vec<Check> {
         let name =
             name.map(|repo| repo.name.as_str()).or(event.attributes.get("repository").map(String::as_str));
         let why = if event.kind == EventKind::Unjudged { "for want of a governor" } else { "by KPMO_HOOK=0" };
-        let at = event.attributes.get("occurred_at").cloned().unwrap_or_else(|| event.time.to_string());
+        let occurred = event.attributes.get("occurred_at").and_then(|at| at.parse().ok());
+        let at = occurred.unwrap_or(event.time).to_zoned(TimeZone::system()).strftime("%F %T%:z");
         let said = if event.kind == EventKind::Push {
             format!("at {at} a push went by unjudged {why}")
         } else {

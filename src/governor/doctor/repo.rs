@@ -154,6 +154,10 @@ fn hooks(means: &Means<'_>, location: &Location, repo: Option<&Repo>, name: &str
         Err(error) => return vec![Check::error("hooks", error, "make it readable for this user")],
     };
     let fix = format!("run: kpmo install-hooks {name}");
+    if report.state == HooksState::Missing && report.changes.iter().all(|change| change.detail.is_empty()) {
+        let said = format!("none of kpmo's hooks is in {}", shown(&report.hooks_dir));
+        return vec![Check::error("hooks", said, fix).at(&report.hooks_dir)];
+    }
     let mut checks = Vec::new();
     for change in report.changes {
         let detail = if change.detail.is_empty() { String::new() } else { format!(" ({})", change.detail) };

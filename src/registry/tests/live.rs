@@ -87,11 +87,13 @@ fn a_file_that_lost_its_text_says_not_that_there_are_no_repositories() {
     let memory = place.dir.path().join("good.yml");
     let registry = place.open().remembering(memory.clone());
     assert_eq!(names(&registry), ["a", "b"]);
-    let lost: [&dyn Fn(); 4] = [
+    let lost: [&dyn Fn(); 6] = [
         &|| fs::write(place.file(), "").unwrap(),
         &|| fs::remove_file(place.file()).unwrap(),
         &|| fs::write(place.file(), "# mine\n").unwrap(),
         &|| fs::write(place.file(), "---\n").unwrap(),
+        &|| fs::write(place.file(), "version: 1\n").unwrap(),
+        &|| fs::write(place.file(), "version: 1\nrepos:\n").unwrap(),
     ];
     for lose in lost {
         lose();
@@ -101,7 +103,7 @@ fn a_file_that_lost_its_text_says_not_that_there_are_no_repositories() {
             assert_eq!(names(registry), ["a", "b"]);
             let told = registry.view().problem.unwrap().to_string();
             let wanted = format!(
-                "{}: the file is empty (or gone); the last good state with 2 repositories stays in force; \
+                "{}: the file has no list of repositories (or is gone); the last good state with 2 repositories stays in force; \
                  write `version: 1` and `repos: []` if you mean none",
                 place.file().display()
             );

@@ -51,9 +51,9 @@ const TABLE: &[(&str, &str)] = &[
     ),
     (
         "version: 1\nrepos:\n  - name: a\n\tlocal_path: /a\n",
-        "repos.yml:3:11: not YAML: while scanning a plain scalar, found a tab: indent with spaces, not with tabs\n\
-         \x20     - name: a\n\
-         \x20             ^",
+        "repos.yml:4:1: not YAML: while scanning a plain scalar, found a tab: indent with spaces, not with tabs\n\
+         \x20    local_path: /a\n\
+         \x20   ^",
     ),
     (
         "version: 1\nrepos:\n  - name: a\n    local_path: /a\n    tags: *none\n",
