@@ -9,10 +9,11 @@ use super::{
     show::{self, note, print, print_json, put_path, table},
 };
 use crate::{
-    fs::{bytes_of, shown},
+    fs::bytes_of,
     generated::kanban::{
         self, AddRepoRequest, ListReposRequest, RemoveRepoRequest, repo_registry_client::RepoRegistryClient,
     },
+    registry::{path_of_url, path_text},
 };
 
 pub(super) fn run(context: &Context, command: Repo) -> Result<u8, Failure> {
@@ -36,7 +37,7 @@ pub(super) fn selectors(given: &[String]) -> Result<Vec<String>, Failure> {
 pub(super) fn selector(text: &str) -> Result<String, Failure> {
     let has_key = ["tag:", "status:", "stage:"].iter().any(|key| text.starts_with(key));
     let is_path = matches!(text, "." | ".." | "~") || text.contains('/') && !has_key;
-    if !is_path {
+    if !is_path || path_of_url(text).is_some() {
         return Ok(text.to_owned());
     }
     // In quotes the shell leaves `~` to us.
@@ -46,13 +47,7 @@ pub(super) fn selector(text: &str) -> Result<String, Failure> {
         }
         _ => text.into(),
     };
-    let path = absolute(&path)?;
-    path.into_os_string().into_string().map_err(|path| {
-        let path = shown(path.as_ref());
-        Failure::new(format!(
-            "{path} is not UTF-8, so that it can't be asked for; name the repository by its name or id"
-        ))
-    })
+    Ok(path_text(&absolute(&path)?))
 }
 
 /// A repository with every field of the registry.

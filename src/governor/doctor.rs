@@ -18,7 +18,7 @@ use crate::{
     client::Home,
     git::{Git, Location},
     policy::{PolicyVersion, load_policy},
-    registry::{Document, Registry, Repo},
+    registry::{Document, Registry, Repo, path_of_url},
 };
 
 /// How a thing that was looked at stands.
@@ -137,7 +137,8 @@ impl<'a> Doctor<'a> {
         {
             return Some(repo.local_path.clone());
         }
-        let path = std::path::absolute(selector).ok()?;
+        let path = path_of_url(selector).unwrap_or_else(|| selector.into());
+        let path = std::path::absolute(path).ok()?;
         Location::discover(&std::fs::canonicalize(path).ok()?).ok().map(|location| location.main_path())
     }
 

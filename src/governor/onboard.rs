@@ -208,6 +208,8 @@ const PART_MAX: usize = 45;
 pub(super) fn free_name(document: &Document, path: &Path) -> String {
     let part = |path: Option<&Path>| {
         let name = path.and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+        // What is not UTF-8 can't be typed.
+        let name = name.replace(char::REPLACEMENT_CHARACTER, "_");
         let name: String = name.chars().filter(|c| !c.is_control()).collect();
         let name = name.trim().trim_end_matches(".git");
         name[..name.floor_char_boundary(PART_MAX)].trim_end().to_owned()

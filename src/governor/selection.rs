@@ -17,7 +17,7 @@ use crate::{
     },
     git::Location,
     ledger::Filter,
-    registry::{Document, Repo, RepoStatus, Stage, View, closest, nearest},
+    registry::{Document, Repo, RepoStatus, Stage, View, closest, nearest, path_of_url, path_text},
 };
 
 /// Most names that an error lists.
@@ -190,8 +190,9 @@ impl Governor {
         if let Some(at) = index.exactly(text) {
             return Ok(vec![at]);
         }
-        if text.starts_with('/') {
-            return self.at_path(index, text).map(|at| vec![at]);
+        let path = path_of_url(text).or_else(|| text.starts_with('/').then(|| text.into()));
+        if let Some(path) = path {
+            return self.at_path(index, &path).map(|at| vec![at]);
         }
         let named = |value: &str| shown(Path::new(value));
         match text.split_once(':') {
@@ -231,8 +232,9 @@ impl Governor {
     }
 
     /// The repository at a path, or around it.
-    fn at_path(&self, index: &Index<'_>, text: &str) -> Result<usize, Error> {
-        let path: PathBuf = Path::new(text).components().collect();
+    fn at_path(&self, index: &Index<'_>, path: &Path) -> Result<usize, Error> {
+        let text = &path_text(path);
+        let path: PathBuf = path.components().collect();
         if let Some(at) = index.by_path.get(&*path) {
             return Ok(*at);
         }

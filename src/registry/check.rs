@@ -43,14 +43,9 @@ pub(super) struct Read<'a> {
 }
 
 impl Read<'_> {
-    /// Whether the text does not come as far as to a list of repositories, be it
-    /// an empty one.
+    /// Whether the text does not come as far as to its list of repositories.
     pub fn is_cut_short(&self) -> bool {
-        let is_nothing = |node: &Node| match &node.kind {
-            Kind::Scalar { value, plain: true, .. } => resolve(value) == Type::Null,
-            _ => false,
-        };
-        self.root.as_ref().is_none_or(|root| is_nothing(root) || value(root, "repos").is_none_or(is_nothing))
+        self.root.as_ref().is_none_or(|root| value(root, "repos").is_none())
     }
 }
 

@@ -36,7 +36,7 @@ pub enum Edit {
 }
 
 /// The entries after an edit, or why it cannot be.
-pub(super) fn applied(document: &Document, edit: &Edit, home: &Path) -> Result<Vec<Repo>, RegistryError> {
+pub(super) fn applied(document: &Document, edit: &Edit) -> Result<Vec<Repo>, RegistryError> {
     let mut repos = document.repos.clone();
     let index = |name: &str| {
         document.repos.iter().position(|repo| repo.name == name).ok_or_else(|| RegistryError::NotFound {
@@ -47,14 +47,14 @@ pub(super) fn applied(document: &Document, edit: &Edit, home: &Path) -> Result<V
     match edit {
         Edit::Add(added) => {
             for repo in added {
-                let repo = checked(repo, home)?;
+                let repo = checked(repo)?;
                 free(&repos, &repo)?;
                 repos.push(repo);
             }
         }
         Edit::Set { name, repo } => {
             let at = index(name)?;
-            let mut repo = checked(repo, home)?;
+            let mut repo = checked(repo)?;
             let old = repos.remove(at);
             repo.id = match (old.id, repo.id) {
                 (Some(old), Some(new)) if old != new => {
@@ -73,7 +73,7 @@ pub(super) fn applied(document: &Document, edit: &Edit, home: &Path) -> Result<V
                 touched.push(at);
             }
             for at in touched {
-                repos[at] = checked(&repos[at], home)?;
+                repos[at] = checked(&repos[at])?;
                 free(repos[..at].iter().chain(&repos[at + 1..]), &repos[at])?;
             }
         }
@@ -108,7 +108,7 @@ pub(super) fn fields(repo: &Repo, home: &Path, full: bool) -> Vec<(&'static str,
         match key {
             "id" => some(&repo.id),
             "name" => text(&repo.name),
-            "local_path" => text(&written(&repo.local_path, home)),
+            "local_path" => text(&rules::written(&repo.local_path, home)),
             "remote_url" => some(&repo.remote_url),
             "default_branch" => some(&repo.default_branch),
             "env_template" => some(&repo.env_template),
@@ -123,17 +123,8 @@ pub(super) fn fields(repo: &Repo, home: &Path, full: bool) -> Vec<(&'static str,
     KEYS.iter().filter_map(|key| Some((*key, value(key)?))).collect()
 }
 
-/// A path as the file shall have it; lossy, but [`checked`] let only UTF-8 in.
-fn written(path: &Path, home: &Path) -> String {
-    match path.strip_prefix(home) {
-        Ok(rest) if home.parent().is_some() && rest.as_os_str().is_empty() => "~".to_owned(),
-        Ok(rest) if home.parent().is_some() => format!("~/{}", rest.to_string_lossy()),
-        _ => path.to_string_lossy().into_owned(),
-    }
-}
-
 /// An entry as it will be read back, if the file can hold it.
-pub(super) fn checked(repo: &Repo, home: &Path) -> Result<Repo, RegistryError> {
+pub(super) fn checked(repo: &Repo) -> Result<Repo, RegistryError> {
     let mut repo = repo.clone();
     if let Some(id) = &repo.id {
         repo.id = Some(rules::id(id).map_err(|fault| refused("id", fault))?);
@@ -141,12 +132,6 @@ pub(super) fn checked(repo: &Repo, home: &Path) -> Result<Repo, RegistryError> {
     rules::name(&repo.name).map_err(|fault| refused("name", fault))?;
     rules::plain_path(&repo.local_path).map_err(|fault| refused("local_path", fault))?;
     repo.local_path = repo.local_path.components().collect();
-    // Below a home that is not UTF-8 the rest may be: `~` hides the former.
-    if written(&repo.local_path, home).contains(char::REPLACEMENT_CHARACTER)
-        && !is_utf8(&repo.local_path, home)
-    {
-        return Err(refused("local_path", "is not UTF-8, so YAML cannot hold it; rename the directory"));
-    }
     let texts = [
         ("remote_url", &mut repo.remote_url, rules::remote_url as fn(&str) -> Result<(), String>),
         ("default_branch", &mut repo.default_branch, rules::word),
@@ -163,10 +148,6 @@ pub(super) fn checked(repo: &Repo, home: &Path) -> Result<Repo, RegistryError> {
     repo.tags.iter().try_for_each(|tag| rules::tag(tag)).map_err(|fault| refused("tags", fault))?;
     repo.verify.iter().try_for_each(|line| rules::command(line)).map_err(|fault| refused("verify", fault))?;
     Ok(repo)
-}
-
-fn is_utf8(path: &Path, home: &Path) -> bool {
-    path.strip_prefix(home).unwrap_or(path).to_str().is_some()
 }
 
 /// Whether an entry's id, name and path are nobody else's.

@@ -10,9 +10,10 @@
 //! independent parsers have read the result and found exactly the change that
 //! was wanted.
 //!
-//! Limitations: paths that are not UTF-8 cannot be written in YAML, so such
-//! repositories cannot be registered; YAML tags and merge keys are refused;
-//! the file may have 8 MiB at most. Some edits cannot be done without changing
+//! A path that is not UTF-8, which YAML has to be, is a file URL there.
+//!
+//! Limitations: YAML tags and merge keys are refused; the file may have 8 MiB at
+//! most. Some edits cannot be done without changing
 //! something else, and are refused with nothing written: of a value that other
 //! entries borrow through an alias, and where lines that move up would become
 //! part of a `|` or `|+` text. What only libyaml refuses to read (a tab behind
@@ -48,4 +49,5 @@ pub use export::{as_json, as_yaml};
 pub use model::{Document, Repo, RepoStatus, Stage, closest, find, nearest, without_credentials};
 pub use predecessor::{Former, Predecessor, parse_predecessor};
 pub use problem::{FileRule, Problem, Problems};
+pub use rules::{path_of_url, path_text};
 pub use store::{Registry, View};

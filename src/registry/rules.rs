@@ -2,6 +2,14 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+
+use crate::fs::path_from;
+
+const FILE_URL: &str = "file://";
+/// RFC 3986, 2.3, and the separator.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
 /// The keys of an entry, in the order in which kpmo writes them.
 pub(super) const KEYS: [&str; 12] = [
     "id",
@@ -44,9 +52,33 @@ pub(super) fn id(id: &str) -> Result<String, String> {
     }
 }
 
+/// A path as text: one that is not UTF-8 as a file URL with its bytes escaped
+/// (RFC 8089).
+pub fn path_text(path: &Path) -> String {
+    let escaped = || percent_encode(path.as_os_str().as_encoded_bytes(), ESCAPED);
+    path.to_str().map_or_else(|| format!("{FILE_URL}{}", escaped()), str::to_owned)
+}
+
+/// The path of a file URL; `None`: it is none.
+pub fn path_of_url(text: &str) -> Option<PathBuf> {
+    let path = text.strip_prefix(FILE_URL)?;
+    Some(path_from(&percent_decode_str(path).collect::<Vec<u8>>()))
+}
+
+/// A path as the file shall have it: below the home directory as `~/…`.
+pub(super) fn written(path: &Path, home: &Path) -> String {
+    let rest = path.strip_prefix(home).ok().filter(|_| home.parent().is_some());
+    match rest.and_then(Path::to_str) {
+        Some("") => "~".to_owned(),
+        Some(rest) => format!("~/{rest}"),
+        None => path_text(path),
+    }
+}
+
 /// The absolute path that a text of the file means.
 pub(super) fn path(text: &str, home: &Path) -> Result<PathBuf, String> {
     let path = match text.strip_prefix('~') {
+        None if text.starts_with(FILE_URL) => path_of_url(text).unwrap_or_default(),
         Some("") => home.to_owned(),
         Some(rest) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
         Some(_) => return Err("must not name another user's home; write the path in full".into()),
@@ -102,4 +134,34 @@ pub(super) fn tag(text: &str) -> Verdict {
 /// One command.
 pub(super) fn command(text: &str) -> Verdict {
     if text.trim().is_empty() { Err("must not have an empty item".into()) } else { prose(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+    use super::*;
+
+    #[test]
+    fn a_path_of_any_bytes_comes_back_from_its_text() {
+        let home = Path::new("/home/u");
+        for (bytes, text) in [
+            (&b"/home/u"[..], "~"),
+            (b"/home/u/a b", "~/a b"),
+            (b"/srv/caf\xc3\xa9", "/srv/caf\u{e9}"),
+            (b"/srv/caf\xe9", "file:///srv/caf%E9"),
+            (b"/home/u/a%20 #\xff/x-y_z.~", "file:///home/u/a%2520%20%23%FF/x-y_z.~"),
+        ] {
+            let path = Path::new(OsStr::from_bytes(bytes));
+            assert_eq!(written(path, home), text);
+            assert_eq!(super::path(text, home).unwrap(), path);
+        }
+        // Below a home that is not UTF-8 the rest may be.
+        let home = Path::new(OsStr::from_bytes(b"/home/\xff"));
+        let path = home.join("app");
+        assert_eq!((written(&path, home), super::path("~/app", home).unwrap()), ("~/app".into(), path));
+        for wrong in ["file:relative", "file://%2e%2e/x", "file:///a/../b", "file:///%00"] {
+            super::path(wrong, home).unwrap_err();
+        }
+    }
 }

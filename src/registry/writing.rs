@@ -104,7 +104,7 @@ impl Registry {
             return Err(RegistryError::Stale { current: old.document.version }.into());
         }
         let (edit, told) = plan(&old.document)?;
-        let wanted = edit::applied(&old.document, &edit, &self.home)?;
+        let wanted = edit::applied(&old.document, &edit)?;
         if wanted == old.document.repos {
             return Ok(Some((Arc::new(old.document), told)));
         }
@@ -133,7 +133,7 @@ impl Registry {
     /// Whether the file can hold such an entry: [`RegistryError::Refused`] says
     /// why not. Other entries are not looked at.
     pub fn accepts(&self, repo: &Repo) -> Result<(), RegistryError> {
-        edit::checked(repo, &self.home).map(drop)
+        edit::checked(repo).map(drop)
     }
 
     /// Reads what is about to be written, twice, and compares.

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::world::{World, is_root, secret};
+use crate::world::{Ran, World, is_root, secret};
 
 fn keys(object: &Value) -> BTreeSet<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()
@@ -297,14 +297,31 @@ fn every_kind_of_repository_is_found() {
     assert_eq!(bytes.count(), 1);
     assert_eq!(kinds(&scan(&[]), "kind").get("/skipped/x"), Some(&"worktree".into()));
 
-    // Registered is what stands alone; YAML cannot hold what is not UTF-8.
-    world.kpmo(["scan", ".", "--register", "--skip", "skipped"]).fine().says("not UTF-8");
+    // Registered is what stands alone.
+    world.kpmo(["scan", ".", "--register", "--skip", "skipped"]).fine().says("5 repositories registered");
     let registered = kinds(&scan(&["--skip", "skipped"]), "registered");
-    let wanted = ["/app", "/app/inner", "/lib", "/linked", "/store.git"];
+    let wanted = ["/app", "/app/inner", "/lib", "/linked", "/odd\u{fffd}", "/store.git"];
     let yes: Vec<_> = registered.iter().filter(|(_, yes)| **yes == true).map(|(path, _)| &**path).collect();
     assert_eq!(yes, wanted);
-    assert_eq!(world.json(["repo", "list"])["repos"].as_array().unwrap().len(), 4);
+    assert_eq!(world.json(["repo", "list"])["repos"].as_array().unwrap().len(), 5);
     assert_eq!(world.status("app")["hooks"], "ok");
+    let text = fs::read_to_string(world.home().join("config/repos.yml")).unwrap();
+    let url = format!("    local_path: 'file://{}/odd%FF'\n", world.path("src").display());
+    assert!(text.contains(&url), "{text}");
+    // By any of its names it is the same, and its hooks work.
+    let path = world.path("src").join(odd);
+    let mut there = world.command(world.home().join("bin/kpmo"));
+    let there = Ran::of(there.args(["repo", "show", "."]).current_dir(&path)).fine();
+    there.says("odd_").says("odd\\xff");
+    world
+        .kpmo(["repo".as_ref(), "show".as_ref(), std::ffi::OsStr::from_bytes(b"./odd\xff")])
+        .fine()
+        .says("odd_");
+    world.kpmo(["repo", "set", "odd_", "--tag", "x"]).fine();
+    assert_eq!(world.status("odd_")["hooks"], "ok");
+    assert!(world.status("odd_")["local_path_bytes"].is_string());
+    let mut doctor = world.command(world.home().join("bin/kpmo"));
+    Ran::of(doctor.args(["doctor", "."]).current_dir(&path)).fine().says("registered as odd_");
     world.kpmo(["scan", "/nowhere"]).says("/nowhere");
 }
 

@@ -132,16 +132,18 @@ fn where_one_is_wanted_several_are_listed() {
 }
 
 #[test]
-fn a_path_that_is_not_utf8_is_told_not_guessed() {
+fn a_path_that_is_not_utf8_is_a_path_like_any_other() {
     let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
     let odd = std::ffi::OsStr::from_bytes(b"od\xffd");
     let dir = world.path("src/app").join(odd);
     fs::create_dir(&dir).unwrap();
     let path = std::ffi::OsStr::from_bytes(b"./app/od\xffd");
-    world.kpmo(["status".as_ref(), path]).ended(2).says("od\\xffd is not UTF-8");
-    // Nor is it guessed of the directory that somebody is in.
+    world.kpmo(["status".as_ref(), path]).fine().says("app");
     let mut here = world.command(world.home().join("bin/kpmo"));
-    Ran::of(here.args(["status", "."]).current_dir(&dir)).ended(2).says("is not UTF-8");
+    Ran::of(here.args(["status", "."]).current_dir(&dir)).fine().says("app");
+    // What is no path is no name either.
+    let name = std::ffi::OsStr::from_bytes(b"od\xffd");
+    world.kpmo(["status".as_ref(), name]).ended(2).says("od\\xffd is not UTF-8").says("./");
     let mut above = world.command(world.home().join("bin/kpmo"));
     Ran::of(above.args(["status", "app"]).current_dir(&dir)).fine().says("app");
 }

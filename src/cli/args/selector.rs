@@ -1,11 +1,11 @@
 //! How arguments name repositories. What they mean, the governor decides.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::Path};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap_complete::engine::ArgValueCompleter;
 
-use crate::{cli::completions, fs::shown};
+use crate::{cli::completions, fs::shown, registry::path_text};
 
 /// The grammar, for people.
 pub(super) const HELP: &str = "\
@@ -20,11 +20,18 @@ How repositories are named (REPO):
 What can be several of these is the first of them. Several REPOs mean all that any of them
 means. One that means nothing is an error; so is one that means several where one is wanted.";
 
-/// A selector is text: the contract has it so, and so has the registry.
+/// A selector is text: the contract has it so, and so has the registry. A path that
+/// is none is taken for a file URL.
 pub(super) fn parser() -> impl TypedValueParser<Value = String> {
     OsStringValueParser::new().try_map(|text: OsString| {
-        text.into_string().map_err(|text| {
-            format!("{} is not UTF-8; name the repository by its name or id", shown(text.as_ref()))
+        text.into_string().or_else(|text| {
+            let path = Path::new(&text);
+            if text.as_encoded_bytes().contains(&b'/')
+                && let Ok(path) = std::path::absolute(path)
+            {
+                return Ok(path_text(&path));
+            }
+            Err(format!("{} is not UTF-8; if it is a path, write ./ before it", shown(path)))
         })
     })
 }

@@ -101,8 +101,7 @@ fn registered<'a>(document: &'a Document, location: &Location) -> Option<&'a Rep
 
 fn standing(entry: Option<&Repo>, location: &Location) -> Check {
     let Some(repo) = entry else {
-        let add = format!("run: kpmo repo add {}", shown(&location.main_path()));
-        return Check::error("registered", "the repository is not registered", add);
+        return Check::error("registered", "the repository is not registered", adding(location));
     };
     if repo.status == RepoStatus::Archived {
         let said = format!("registered as {}, which is archived: commits are refused", repo.name);
@@ -113,6 +112,14 @@ fn standing(entry: Option<&Repo>, location: &Location) -> Check {
         return Check::warn("registered", said, "`kpmo repo list` gives it one");
     }
     Check::fine("registered", format!("registered as {} ({})", repo.name, repo.status.as_str()))
+}
+
+/// How a repository is registered, and gets its hooks with that.
+fn adding(location: &Location) -> String {
+    match location.main_path().to_str() {
+        Some(path) => format!("run: kpmo repo add {path}"),
+        None => "run there: kpmo repo add .".to_owned(),
+    }
 }
 
 /// Where git looks for hooks, and why.
@@ -153,7 +160,7 @@ fn hooks(means: &Means<'_>, location: &Location, repo: Option<&Repo>, name: &str
         Ok(report) => report,
         Err(error) => return vec![Check::error("hooks", error, "make it readable for this user")],
     };
-    let fix = format!("run: kpmo install-hooks {name}");
+    let fix = repo.map_or_else(|| adding(location), |_| format!("run: kpmo install-hooks {name}"));
     if report.state == HooksState::Missing && report.changes.iter().all(|change| change.detail.is_empty()) {
         let said = format!("none of kpmo's hooks is in {}", shown(&report.hooks_dir));
         return vec![Check::error("hooks", said, fix).at(&report.hooks_dir)];

@@ -1,6 +1,6 @@
 //! Fields of entries, changed in documents as people write them.
 
-use super::{change, edited, home, read, try_edited};
+use super::{change, edited, read, try_edited};
 use crate::registry::{Edit, FieldChange::*, RegistryError, RepoChange, RepoStatus, Stage, edit::applied};
 
 const TEXT: &str = "\
@@ -99,13 +99,13 @@ fn several_entries_change_at_once_or_none() {
     assert_eq!(after, TEXT.replace("name: two", "name: one").replace("'one'", "two"));
 
     let clash = Edit::Change(vec![swap("one", "x"), swap("three", "x")]);
-    let error = applied(&read(TEXT), &clash, home()).unwrap_err();
+    let error = applied(&read(TEXT), &clash).unwrap_err();
     assert!(matches!(error, RegistryError::NameTaken { name } if name == "x"));
     let gone = Edit::Change(vec![swap("one", "x"), swap("tree", "y")]);
-    let error = applied(&read(TEXT), &gone, home()).unwrap_err();
+    let error = applied(&read(TEXT), &gone).unwrap_err();
     assert!(matches!(error, RegistryError::NotFound { nearest: Some(near), .. } if near == "three"));
     let bad = change("one", vec![Role(Some("fine".into())), EnvTemplate(Some("a/b".into()))]);
-    let error = applied(&read(TEXT), &bad, home()).unwrap_err();
+    let error = applied(&read(TEXT), &bad).unwrap_err();
     assert_eq!(error.to_string(), "`env_template` must not contain `/`");
 }
 

@@ -35,7 +35,7 @@ fn edited(text: &str, change: &Edit) -> String {
 /// The same, or why the text cannot be changed so.
 fn try_edited(text: &str, change: &Edit) -> Result<String, String> {
     let old = check::read(text.as_bytes(), home()).unwrap();
-    let wanted = edit::applied(&old.document, change, home()).unwrap();
+    let wanted = edit::applied(&old.document, change).unwrap();
     let mark = &text[..text.len() - old.text.len()];
     let body = splice::edited(&old, &wanted, change, home())?;
     let new = format!("{mark}{body}");
