@@ -312,7 +312,7 @@ fn every_kind_of_repository_is_found() {
     let path = world.path("src").join(odd);
     let mut there = world.command(world.home().join("bin/kpmo"));
     let there = Ran::of(there.args(["repo", "show", "."]).current_dir(&path)).fine();
-    there.says("odd_").says("odd\\xff");
+    there.says("odd_").says("local_path_bytes");
     world
         .kpmo(["repo".as_ref(), "show".as_ref(), std::ffi::OsStr::from_bytes(b"./odd\xff")])
         .fine()
