@@ -42,7 +42,7 @@ pub use survey::{
     set_hooks_path,
 };
 
-pub use tell::{SettingOrigin, hook_commands, setting_origin};
+pub use tell::{SettingOrigin, general_config_files, hook_commands, setting_origin};
 
 use std::path::Path;
 

@@ -1,6 +1,9 @@
 //! Where settings come from, for those who look for what is wrong.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use super::{Git, GitError, Location, config::read_small};
 use crate::fs::path_from;
@@ -77,6 +80,41 @@ fn line_of(file: &Path, name: &str) -> u32 {
         }
     }
     found
+}
+
+/// The files of git's configuration that are no repository's: the system's and the
+/// user's, with what these include, be it for some repositories only. Also where
+/// the system's would be. `home` is the user's directory.
+///
+/// # Errors
+///
+/// Only that git gives no answer.
+pub fn general_config_files(git: &Git, home: &Path) -> Result<BTreeSet<PathBuf>, GitError> {
+    let mut files = BTreeSet::new();
+    // From 2.42 on; before that it is known where it is there.
+    if let Ok(system) = git.anywhere(&["var", "GIT_CONFIG_SYSTEM"]) {
+        files.extend(system.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(path_from));
+    }
+    let listed = git.anywhere(&["config", "--list", "--show-origin", "-z"])?;
+    let mut fields = listed.split(|byte| *byte == 0);
+    while let (Some(origin), Some(setting)) = (fields.next(), fields.next()) {
+        let Some(file) = origin.strip_prefix(b"file:").map(path_from) else { continue };
+        files.extend(included(setting, &file, home));
+        files.insert(file);
+    }
+    files.retain(|file| file.is_absolute());
+    Ok(files)
+}
+
+/// Which file a setting includes, if it does.
+fn included(setting: &[u8], by: &Path, home: &Path) -> Option<PathBuf> {
+    let end = setting.iter().position(|byte| *byte == b'\n')?;
+    let (key, value) = (&setting[..end], path_from(&setting[end + 1..]));
+    let is_it = key == b"include.path" || key.starts_with(b"includeif.") && key.ends_with(b".path");
+    is_it.then(|| match value.strip_prefix("~") {
+        Ok(rest) => home.join(rest),
+        Err(_) => by.parent().unwrap_or(by).join(value),
+    })
 }
 
 #[cfg(test)]

@@ -12,7 +12,10 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -48,6 +51,8 @@ pub(in super::super) struct Healing {
     /// One at a time changes the hooks of a repository.
     turns: Mutex<HashMap<PathBuf, Arc<Mutex<()>>>>,
     pub(super) watching: Watching,
+    /// Known is that the configuration that is no repository's says nothing of hooks.
+    pub(super) general_is_silent: AtomicBool,
     /// The policy that hooks were last thought of under.
     policy: Mutex<Option<Arc<PolicyVersion>>>,
 }
@@ -226,7 +231,7 @@ impl Governor {
         // Of most repositories their own files say that all is well, and git need
         // not be started for each of a fleet.
         if !is_wrong
-            && let Some(place) = plain(location)
+            && let Some(place) = self.plain(location)
             && !Self::is_due(&place, &wanted, &setting)?
         {
             self.healing.see(location, looks);
@@ -261,6 +266,25 @@ impl Governor {
         Ok(())
     }
 
+    /// The place of a repository of which no configuration says anything of hooks;
+    /// its own leads to no other file.
+    pub(super) fn plain(&self, location: &Location) -> Option<HooksPlace> {
+        let text = fs::read(location.common_dir.join("config")).ok()?;
+        if !self.healing.general_is_silent.load(Ordering::Relaxed)
+            || may_say_hooks(&text)
+            || says(&text, b"include")
+            || location.common_dir.join("config.worktree").exists()
+        {
+            return None;
+        }
+        Some(HooksPlace {
+            common_dir: location.common_dir.clone(),
+            work_tree: location.work_tree.clone(),
+            configured: None,
+            entries: HookEntries::default(),
+        })
+    }
+
     /// Whether there is anything to put in place.
     fn is_due(place: &HooksPlace, wanted: &Wanted<'_>, setting: &Setting<'_>) -> Result<bool, Error> {
         if install::check(place, wanted)?.state != HooksState::Ok {
@@ -271,25 +295,11 @@ impl Governor {
     }
 }
 
-/// The place of a repository whose own configuration says nothing of hooks and
-/// leads to no other file; what the user's or the system's says is not looked at.
-pub(super) fn plain(location: &Location) -> Option<HooksPlace> {
-    let text = fs::read(location.common_dir.join("config")).ok()?;
-    if may_say_hooks(&text) || location.common_dir.join("config.worktree").exists() {
-        return None;
-    }
-    Some(HooksPlace {
-        common_dir: location.common_dir.clone(),
-        work_tree: location.work_tree.clone(),
-        configured: None,
-        entries: HookEntries::default(),
-    })
+/// Whether a configuration's text may say something of hooks.
+pub(super) fn may_say_hooks(text: &[u8]) -> bool {
+    [&b"hookspath"[..], b"[hook", HookEntries::PREFIX.as_bytes()].into_iter().any(|word| says(text, word))
 }
 
-/// Whether a configuration's text may say something of hooks, or lead to one that
-/// does.
-pub(super) fn may_say_hooks(text: &[u8]) -> bool {
-    const WORDS: [&[u8]; 4] = [b"hookspath", b"include", b"[hook", HookEntries::PREFIX.as_bytes()];
-    let text = text.to_ascii_lowercase();
-    WORDS.into_iter().any(|word| text.windows(word.len()).any(|part| part == word))
+fn says(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
 }

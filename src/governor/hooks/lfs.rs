@@ -10,10 +10,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
 };
 
-use super::{
-    super::{Governor, locked},
-    healing::plain,
-};
+use super::super::{Governor, locked};
 use crate::{
     fs::{IoContext as _, RealWriter, Writer as _},
     git::Location,
@@ -49,7 +46,7 @@ impl Governor {
     }
 
     fn try_to_let_lfs(&self, repo: &Repo, location: &Location) -> Result<bool, super::Error> {
-        let place = match plain(location) {
+        let place = match self.plain(location) {
             Some(place) => place,
             None => self.hooks_place(location, None)?,
         };

@@ -1,48 +1,59 @@
 //! What the kernel tells of hooks, and what is done about it.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, atomic::Ordering},
     thread,
 };
 
 use super::{
-    super::Governor,
+    super::{Governor, locked},
     healing::{self, may_say_hooks},
     watching::Noticed,
 };
+use crate::git;
 
-/// The user's configuration of git, which may say where the hooks of every
-/// repository are. What it includes is not watched.
-struct Users {
-    files: Vec<PathBuf>,
-    /// Whether any of them may say something of hooks, when last looked at.
-    may_say: AtomicBool,
+/// The configuration of git that is no repository's, and may say where the hooks of
+/// every one are.
+struct General {
+    /// With those that may come.
+    files: Mutex<BTreeSet<PathBuf>>,
 }
 
-impl Users {
-    fn new() -> Self {
+impl General {
+    /// Finds the files, and watches them.
+    fn new(governor: &Governor) -> Self {
+        let general = Self { files: Mutex::default() };
+        general.find(governor);
+        general.concern_hooks(governor);
+        general
+    }
+
+    /// Finds them again: one may have come to include another.
+    fn find(&self, governor: &Governor) {
         let home = std::env::home_dir().unwrap_or_default();
         let xdg = std::env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty());
         let xdg = xdg.map_or_else(|| home.join(".config"), PathBuf::from);
-        let mut files = vec![home.join(".gitconfig"), xdg.join("git/config")];
+        let mut files = BTreeSet::from([home.join(".gitconfig"), xdg.join("git/config")]);
+        // A mistake in them is git's to tell.
+        files.extend(git::general_config_files(&governor.git, &home).unwrap_or_default());
         // Many keep theirs elsewhere and have a link here.
         let real: Vec<PathBuf> = files.iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
         files.extend(real);
         files.retain(|path| path.is_absolute());
-        let users = Self { files, may_say: AtomicBool::new(false) };
-        users.concern_hooks();
-        users
+        for file in &files {
+            governor.healing.watching.watch_file(file);
+        }
+        *locked(&self.files) = files;
     }
 
     /// Whether they may say something of hooks, or did when last asked.
-    fn concern_hooks(&self) -> bool {
-        let now = self.files.iter().any(|path| fs::read(path).is_ok_and(|text| may_say_hooks(&text)));
-        self.may_say.swap(now, Ordering::Relaxed) || now
+    fn concern_hooks(&self, governor: &Governor) -> bool {
+        let says = |path: &PathBuf| fs::read(path).is_ok_and(|text| may_say_hooks(&text));
+        let now = locked(&self.files).iter().any(says);
+        !governor.healing.general_is_silent.swap(!now, Ordering::Relaxed) || now
     }
 }
 
@@ -56,12 +67,12 @@ pub(in super::super) fn start(governor: &Arc<Governor>) {
     let working = thread::Builder::new().name("hooks".into()).spawn(move || healing::work(&worker));
     let watcher = Arc::clone(governor);
     let watching = thread::Builder::new().name("hooks-watch".into()).spawn(move || {
-        let users = Users::new();
-        for file in users.files.iter().chain([&watcher.policy_file(), &watcher.hook_program()]) {
-            watcher.healing.watching.watch_file(file);
+        for file in [watcher.policy_file(), watcher.hook_program()] {
+            watcher.healing.watching.watch_file(&file);
         }
+        let general = General::new(&watcher);
         watcher.guard_program();
-        watcher.healing.watching.tell(|noticed| watcher.noticed(noticed, &users));
+        watcher.healing.watching.tell(|noticed| watcher.noticed(noticed, &general));
     });
     for spawned in [working, watching] {
         if let Err(error) = spawned {
@@ -71,7 +82,7 @@ pub(in super::super) fn start(governor: &Arc<Governor>) {
 }
 
 impl Governor {
-    fn noticed(&self, noticed: Noticed, users: &Users) {
+    fn noticed(&self, noticed: Noticed, general: &General) {
         match noticed {
             Noticed::Repo(path) => {
                 let view = self.registry_view();
@@ -84,7 +95,8 @@ impl Governor {
             // Taken in by looking at it.
             Noticed::File(path) if path == self.policy_file() => drop(self.policy()),
             Noticed::File(_) => {
-                if users.concern_hooks() {
+                general.find(self);
+                if general.concern_hooks(self) {
                     self.want_all(true);
                 }
             }

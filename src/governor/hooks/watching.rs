@@ -106,7 +106,9 @@ impl Watching {
             | WatchFlags::MOVE_SELF
             | WatchFlags::ONLYDIR
             | WatchFlags::DONT_FOLLOW;
-        for (place, mask) in [("config", file), ("hooks", within), ("kpmo/hooks", within)] {
+        for (place, mask) in
+            [("config", file), ("config.worktree", file), ("hooks", within), ("kpmo/hooks", within)]
+        {
             self.add(&location.common_dir.join(place), mask, |_| Watched::Repo(repo.to_owned()));
         }
         if let Some(top) = &location.work_tree {

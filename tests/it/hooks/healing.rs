@@ -139,6 +139,32 @@ fn a_hooks_path_in_the_users_own_configuration_is_healed() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn so_is_one_in_a_file_that_it_includes_or_comes_to_include() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]);
+    let includes =
+        |file: &str| world.at("app").git(["config", "--global", "--add", "include.path", file]).fine();
+    includes("work/first");
+    fs::create_dir(world.user().join("work")).unwrap();
+    let world = world.up();
+    let (app, user) = (world.at("app"), world.user());
+    let at_once = |name: &str, times: usize| {
+        let hooks = format!("[core]\n\thooksPath = /nowhere/{name}\n");
+        fs::write(user.join("work").join(name), hooks).unwrap();
+        world.until_events("hooks-healed", times);
+        app.stage("key.txt", secret()).commit().refused();
+    };
+    at_once("first", 1);
+    // It takes the place of kpmo's; the repository's own goes before it.
+    app.git(["config", "--global", "--add", "includeIf.gitdir:/.path", "~/work/second"]).fine();
+    app.git(["config", "--local", "--unset", "core.hooksPath"]).fine();
+    world.until_events("hooks-healed", 2);
+    app.git(["config", "--local", "--unset", "core.hooksPath"]).fine();
+    world.until_events("hooks-healed", 3);
+    app.stage("key.txt", secret()).commit().refused();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn a_policy_that_judges_messages_has_their_hook_put_and_taken_away() {
     let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
     let app = world.at("app");
