@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgrp, getppid, kill_process, waitid};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
     iterator::Signals,
@@ -25,16 +25,23 @@ const PASSED_ON: [(i32, Signal); 4] =
 /// Passes signals on to one child, from [`Forwarding::begin`] on.
 pub(super) struct Forwarding(Arc<Mutex<State>>);
 
-#[derive(Default)]
 struct State {
+    /// Whoever started this process.
+    parent: Option<Pid>,
     child: Option<Pid>,
     /// The last signal that was passed on.
     passed: Option<i32>,
 }
 
+impl State {
+    fn is_orphan(&self) -> bool {
+        getppid() != self.parent
+    }
+}
+
 impl Forwarding {
     pub(super) fn begin() -> Self {
-        let state = Arc::<Mutex<State>>::default();
+        let state = Arc::new(Mutex::new(State { parent: getppid(), child: None, passed: None }));
         // Those that are ignored (nohup) stay so, for the child too.
         let ignored = ignored();
         let wanted = PASSED_ON.iter().map(|(number, _)| *number).filter(|n| ignored & (1 << (n - 1)) == 0);
@@ -71,9 +78,17 @@ fn pass(state: &Mutex<State>, number: i32) {
     let mut state = locked(state);
     match (state.child, PASSED_ON.iter().find(|(known, _)| *known == number)) {
         (Some(child), Some((_, signal))) => {
+            // git ended by the same Ctrl-C, and its end is told by a SIGTERM: the
+            // child is tidying up, and would go on with that without us, too.
+            if matches!(state.passed, Some(SIGINT | SIGQUIT)) && number == SIGTERM && state.is_orphan() {
+                return;
+            }
             state.passed = Some(number);
-            // It may have ended just now.
-            let _ = kill_process(child, *signal);
+            // Twice would be an impatient user's: tools then leave their tidying up.
+            if !(matches!(number, SIGINT | SIGQUIT) && is_foreground()) {
+                // It may have ended just now.
+                let _ = kill_process(child, *signal);
+            }
         }
         // As if nobody had listened for it: this ends the process.
         _ => drop(emulate_default_handler(number)),
@@ -82,6 +97,13 @@ fn pass(state: &Mutex<State>, number: i32) {
 
 fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether what is typed at a terminal comes to this process, and so to all of its
+/// group, the child among them.
+fn is_foreground() -> bool {
+    let terminal = fs::File::open("/dev/tty").ok();
+    terminal.is_some_and(|terminal| rustix::termios::tcgetpgrp(terminal).ok() == Some(getpgrp()))
 }
 
 /// The signals that this process was started to ignore, a bit each; none where

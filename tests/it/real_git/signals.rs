@@ -1,10 +1,16 @@
 //! Ctrl-C, and whatever else ends git, at every moment: git ends by that signal,
 //! nothing stays behind, and nothing is half done.
 
-use std::{fs, os::unix::process::ExitStatusExt, path::Path, process::Command};
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use super::worlds;
-use crate::world::{Background, World};
+use crate::world::{Background, World, peer};
 
 const SIGNALS: [(&str, i32); 3] = [("INT", 2), ("TERM", 15), ("HUP", 1)];
 
@@ -113,6 +119,39 @@ fn one(world: &World, moment: &Moment, signal: &str, number: i32, to_all: bool, 
     assert!(world.spool().is_empty(), "{case}: nothing has happened");
     app.commit().fine().silent();
     world.until("it is taken in", || world.spool().is_empty());
+}
+
+/// What is typed at a terminal comes to all that runs there: the chained hook has it
+/// already, and a second one would cut short what it does about the first.
+#[test]
+fn ctrl_c_at_a_terminal_comes_to_a_chained_hook_once() {
+    let Some(script) = peer("script") else { return };
+    let world = World::new().patient().repo("app", &[("a.txt", "one\n")]);
+    let (told, ended) = (world.path("told"), world.path("ended"));
+    let hook = format!(
+        "#!/bin/sh\ntrap 'echo typed >>\"{0}\"' INT\necho up >\"{0}\"\n\
+         n=0; while [ $n -lt 600 ]; do sleep 0.1; n=$((n + 1)); grep -q typed \"{0}\" && break; done\n\
+         sleep 0.5\necho end >\"{1}\"\nexit 1\n",
+        told.display(),
+        ended.display()
+    );
+    World::script(&world.at("app").hook("pre-commit"), &hook);
+    let world = world.up();
+    let app = world.at("app");
+    app.stage("a.txt", "two\n");
+    // The shell stays, as people's do: with it the terminal would go.
+    let wait = format!("until [ -s '{}' ]; do sleep 0.1; done", ended.display());
+    let commands = format!("trap : INT; git commit -qm never; {wait}; exit 1");
+    let mut terminal = app.command(script);
+    terminal.args(["-qefc", &commands, "/dev/null"]).process_group(0);
+    terminal.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut terminal = terminal.spawn().unwrap();
+    world.until("the chained hook runs", || told_of(&told));
+    terminal.stdin.as_mut().unwrap().write_all(b"\x03").unwrap();
+    world.until("it has ended", || told_of(&ended));
+    assert!(!terminal.wait().unwrap().success());
+    assert_eq!(fs::read_to_string(&told).unwrap(), "up\ntyped\n");
+    assert_eq!(app.ask(["rev-list", "--count", "HEAD"]), "1");
 }
 
 /// What is started to ignore hang-ups goes on, and so does what it chains.
