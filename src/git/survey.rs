@@ -27,6 +27,9 @@ pub struct HooksPath {
     /// What the repository's own configuration file says, as it is written there;
     /// `None`: it is inherited, or from a file that is included.
     pub own: Option<PathBuf>,
+    /// What it is, or would be without the repository's own: as the user's or the
+    /// system's configuration has it.
+    pub inherited: Option<PathBuf>,
 }
 
 /// Asks a repository for its [`Profile`].
@@ -68,14 +71,21 @@ pub fn profile(git: &Git, location: &Location) -> Result<Profile, GitError> {
 
 /// `core.hooksPath`, if it is set anywhere.
 pub fn hooks_path(git: &Git, location: &Location) -> Result<Option<HooksPath>, GitError> {
-    let args = ["config", "--show-scope", "-z", "--type=path", "--get", "core.hooksPath"];
+    let args = ["config", "--show-scope", "-z", "--type=path", "--get-all", "core.hooksPath"];
     let mut command = git.with_hooks_path(location)?;
     command.args(args);
     let Some(answer) = git.answer(command, location, &args)? else { return Ok(None) };
     let mut fields = answer.split(|byte| *byte == 0);
-    let (scope, value) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+    let (mut last, mut inherited) = (None, None);
+    while let (Some(scope), Some(value)) = (fields.next(), fields.next()) {
+        if matches!(scope, b"system" | b"global") {
+            inherited = Some(path_from(value));
+        }
+        last = Some((scope, value));
+    }
+    let Some((scope, value)) = last else { return Ok(None) };
     let own = if scope == b"local" { own_hooks_path(git, location)? } else { None };
-    Ok(Some(HooksPath { value: path_from(value), own }))
+    Ok(Some(HooksPath { value: path_from(value), own, inherited }))
 }
 
 fn own_hooks_path(git: &Git, location: &Location) -> Result<Option<PathBuf>, GitError> {

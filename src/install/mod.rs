@@ -112,23 +112,43 @@ fn install_links(
     let program = wanted.program;
     let texts = &*text::hooks(place);
     let shadow = Shadow { place, program, config, writer, texts };
-    Ok(match place.layout() {
-        Layout::Direct => {
-            let dir = HookDir { dir: place.hooks(), program, writer, texts };
-            match look(&dir.dir)? {
-                Some(found) if !found.is_dir() => return Err(InstallError::NotADirectory { path: dir.dir }),
-                Some(_) => {}
-                None => {
-                    make_dir(&place.own(), writer)?;
-                    writer.write(&place.made_hooks(), b"", 0o644)?;
-                }
+    let layout = place.layout();
+    let is_past = shadow.is_past(&layout)?;
+    Ok(match layout {
+        _ if is_past => {
+            let (dir, mut changes) = install_directly(place, wanted, writer)?;
+            shadow.uninstall(&layout)?;
+            for change in changes.iter_mut().filter(|change| change.action == HookAction::Unchanged) {
+                change.action = HookAction::Healed;
+                change.detail = "nothing but kpmo's sets core.hooksPath any more: it is taken out".into();
             }
-            let changes = dir.install(wanted.events)?;
+            (dir, changes)
+        }
+        Layout::Direct => {
+            let done = install_directly(place, wanted, writer)?;
             shadow.remove_files()?;
-            (dir.dir, changes)
+            done
         }
         layout => (place.shadow(), shadow.install(&layout, wanted.events)?),
     })
+}
+
+fn install_directly(
+    place: &HooksPlace,
+    wanted: &Wanted<'_>,
+    writer: &dyn Writer,
+) -> Result<(PathBuf, Vec<HookChange>), InstallError> {
+    let dir = HookDir { dir: place.hooks(), program: wanted.program, writer, texts: &text::hooks(place) };
+    match look(&dir.dir)? {
+        Some(found) if !found.is_dir() => return Err(InstallError::NotADirectory { path: dir.dir }),
+        Some(_) => {}
+        None => {
+            make_dir(&place.own(), writer)?;
+            writer.write(&place.made_hooks(), b"", 0o644)?;
+        }
+    }
+    let changes = dir.install(wanted.events)?;
+    Ok((dir.dir, changes))
 }
 
 /// Says what stands in each place; changes nothing.

@@ -20,7 +20,7 @@ pub struct HooksPlace {
 }
 
 /// `core.hooksPath` as it is in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HooksPathConfig {
     /// The value after expansion of `~`. Relative ones start at the directory
     /// that hooks run in: the top of the work tree, or a bare repository itself.
@@ -29,6 +29,8 @@ pub struct HooksPathConfig {
     pub local: bool,
     /// As it is written there, where that is something else (`~/hooks`).
     pub written: Option<PathBuf>,
+    /// What it would be without this repository's own configuration.
+    pub inherited: Option<PathBuf>,
 }
 
 /// Hooks that git runs by its configuration (`hook.NAME.command`), from version
@@ -154,7 +156,7 @@ impl HooksPlace {
         let linked = hooks.is_symlink();
         let Some(configured) = &self.configured else {
             return if linked {
-                Layout::Elsewhere(HooksPathConfig { value: hooks, local: false, written: None })
+                Layout::Elsewhere(HooksPathConfig { value: hooks, ..HooksPathConfig::default() })
             } else {
                 Layout::Direct
             };

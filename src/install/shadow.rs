@@ -45,6 +45,7 @@ impl Shadow<'_> {
     ) -> Result<Vec<HookChange>, InstallError> {
         let before = self.before(layout)?;
         make_dir(&self.place.own(), self.writer)?;
+        let is_new = fs::read(self.place.chain()).is_ok_and(|chain| chain != bytes_of(&before.value));
         self.record(&self.place.chain(), &bytes_of(&before.value))?;
         let mut origin = Vec::from(if before.local { LOCAL } else { INHERITED });
         if let Some(written) = &before.written {
@@ -87,6 +88,9 @@ impl Shadow<'_> {
             } else if change.action == HookAction::Installed && runnable(&chained).is_ok() {
                 change.action = HookAction::Chained;
                 change.detail = format!("{} runs first", shown(&chained));
+            } else if change.action == HookAction::Unchanged && is_new {
+                change.action = HookAction::Healed;
+                change.detail = format!("core.hooksPath is {} now, without kpmo", shown(&before.value));
             }
         }
         if *layout != Layout::Shadowed && self.writer.is_real() {
@@ -171,9 +175,11 @@ impl Shadow<'_> {
         if let Layout::Elsewhere(configured) = layout {
             return Ok(configured.clone());
         }
+        let inherited = self.place.configured.as_ref().and_then(|configured| configured.inherited.clone());
         let chain = self.place.chain();
         if look(&chain)?.is_none() {
-            return Ok(HooksPathConfig { value: self.place.hooks(), local: false, written: None });
+            let value = inherited.clone().unwrap_or_else(|| self.place.hooks());
+            return Ok(HooksPathConfig { value, inherited, ..HooksPathConfig::default() });
         }
         let mut value = path_from(&fs::read(&chain).at("read", &chain)?);
         if let Layout::Moved { from } = layout
@@ -186,7 +192,21 @@ impl Shadow<'_> {
         let written = origin.strip_prefix(LOCAL);
         let local = written.is_some();
         let written = written.filter(|written| !written.is_empty()).map(path_from);
-        Ok(HooksPathConfig { value, local, written })
+        // What was inherited may be another by now.
+        if !local && let Some(now) = &inherited {
+            value.clone_from(now);
+        }
+        Ok(HooksPathConfig { value, local, written, inherited })
+    }
+
+    /// Whether it came before a `core.hooksPath` of the user's or the system's that is
+    /// no more: then git is to look where it does by default.
+    pub(super) fn is_past(&self, layout: &Layout) -> Result<bool, InstallError> {
+        if !matches!(layout, Layout::Shadowed | Layout::Moved { .. }) || self.place.hooks().is_symlink() {
+            return Ok(false);
+        }
+        let before = self.before(layout)?;
+        Ok(!before.local && before.inherited.is_none())
     }
 
     /// Writes a file of the record, unless it says so already. Whoever may

@@ -249,6 +249,7 @@ impl Governor {
         }
         let before = install::check(&place, &wanted)?.state;
         let healed = RepoHooks::from(install::install(&place, &wanted, &setting, &RealWriter)?);
+        self.let_lfs_install(repo, location);
         self.healing.see(location, Looks::of(location, events.clone()));
         let mut changed = healed.changed().join(",");
         if changed.is_empty() {

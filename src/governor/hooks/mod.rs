@@ -186,6 +186,7 @@ pub(super) fn place(
             local: configured.own.is_some(),
             written: configured.own.filter(|own| *own != configured.value),
             value: configured.value,
+            inherited: configured.inherited,
         }),
         entries: HookEntries { too_old, ours: ours.collect(), disabled: disabled.clone() },
     })

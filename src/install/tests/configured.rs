@@ -17,8 +17,12 @@ impl Repo {
     }
 
     fn place(&self) -> HooksPlace {
-        let configured =
-            self.config.0.borrow().clone().map(|value| HooksPathConfig { value, local: true, written: None });
+        let configured = self.config.0.borrow().clone().map(|value| HooksPathConfig {
+            value,
+            local: true,
+            written: None,
+            inherited: None,
+        });
         HooksPlace { configured, entries: self.config.entries(), ..self.fixture.place() }
     }
 

@@ -123,6 +123,7 @@ impl Case {
             value,
             local: true,
             written: None,
+            inherited: None,
         });
         HooksPlace {
             common_dir: self.fixture.common(),

@@ -144,6 +144,7 @@ impl Fixture {
                 value: effective,
                 local: value(&["--local"]).is_some(),
                 written: None,
+                inherited: value(&["--global"]),
             }),
             entries: HookEntries::default(),
         }

@@ -85,7 +85,7 @@ proptest! {
         let place = || HooksPlace {
             common_dir: common.clone(),
             work_tree: Some(top.join("repo")),
-            configured: setting.0.borrow().clone().map(|value| HooksPathConfig { value, local: true, written: None }),
+            configured: setting.0.borrow().clone().map(|value| HooksPathConfig { value, local: true, written: None, inherited: None }),
             entries: setting.entries(),
         };
         let wanted = Wanted { program: &program, events: &EVENTS, mode: None };

@@ -130,6 +130,40 @@ fn a_directory_for_all_repositories_comes_back_as_inherited() {
 }
 
 #[test]
+fn a_directory_for_all_repositories_is_followed_while_it_is_one() {
+    let fixture = Fixture::new();
+    let config = |hooks: &str| {
+        let text = if hooks.is_empty() { String::new() } else { format!("[core]\n\thooksPath = {hooks}\n") };
+        fs::write(fixture.home.join("gitconfig"), text).unwrap();
+    };
+    let dir = |name: &str| fixture.home.join(name).to_str().unwrap().to_owned();
+    fixture.hook("pre-commit", "#!/bin/sh\necho own pre-commit >> \"$CALLS\"\n");
+    let before = fixture.picture();
+    fixture.install();
+    for name in ["one", "two"] {
+        fixture.saying(&fixture.home.join(name).join("pre-commit"), name);
+        config(&dir(name));
+        let report = fixture.install();
+        assert_eq!(report.state, HooksState::Ok);
+        assert!(report.changes.iter().any(|change| change.action != HookAction::Unchanged), "{report:?}");
+        fixture.commit();
+        let wanted = [format!("{name} pre-commit"), "kpmo pre-commit".to_owned()];
+        assert_eq!(fixture.calls()[..2], wanted);
+    }
+    // Without it git's own directory is the place again, with what was there.
+    config("");
+    let report = fixture.install();
+    assert_eq!((report.state, report.hooks_dir), (HooksState::Ok, fixture.hooks()));
+    assert!(!fixture.try_git(&fixture.repo, &["config", "core.hooksPath"]).status.success());
+    fixture.commit();
+    assert_eq!(fixture.calls()[..2], ["own pre-commit", "kpmo pre-commit"]);
+    assert!(fixture.install().changes.iter().all(|change| change.action == HookAction::Unchanged));
+    fixture.uninstall();
+    let left = fixture.picture();
+    assert_eq!(left.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+}
+
+#[test]
 fn an_absolute_and_tracked_directory_is_not_touched() {
     let fixture = Fixture::new();
     let tracked = fixture.repo.join(".githooks");
@@ -242,6 +276,7 @@ fn a_value_of_any_bytes_comes_back() {
             value,
             local: true,
             written: None,
+            inherited: None,
         }),
         ..fixture.place()
     };
@@ -263,6 +298,7 @@ fn what_a_tool_put_into_kpmos_own_directory_is_left_and_told() {
             value,
             local: true,
             written: None,
+            inherited: None,
         }),
         ..fixture.place()
     };

@@ -73,7 +73,12 @@ fn a_bare_repository_keeps_the_hooks_of_its_side() {
     let place = |value: &Path| HooksPlace {
         common_dir: bare.clone(),
         work_tree: None,
-        configured: Some(HooksPathConfig { value: value.to_owned(), local: true, written: None }),
+        configured: Some(HooksPathConfig {
+            value: value.to_owned(),
+            local: true,
+            written: None,
+            inherited: None,
+        }),
         entries: HookEntries::default(),
     };
     let setting = Remembered::default();

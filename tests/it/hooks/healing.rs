@@ -131,8 +131,12 @@ fn a_hooks_path_in_the_users_own_configuration_is_healed() {
     app.git(["config", "--global", "core.hooksPath", "/nowhere"]).fine();
     world.until_events("hooks-healed", 2);
     app.stage("key.txt", secret()).commit().refused();
-    // What says nothing of hooks is nobody's concern.
+    // Without it nothing stays of it.
     app.git(["config", "--global", "--unset", "core.hooksPath"]).fine();
+    world.until_events("hooks-healed", 4);
+    assert_eq!(app.git(["config", "core.hooksPath"]).code, Some(1));
+    assert!(is_ours(&world, &app, "pre-commit"));
+    // What says nothing of hooks is nobody's concern.
     app.git(["config", "--global", "user.name", "T"]).fine();
     app.commit().refused();
 }
