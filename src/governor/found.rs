@@ -9,8 +9,6 @@ use std::{
     },
 };
 
-use uuid::Uuid;
-
 use super::{
     Error, Governor, Reason, locked,
     moved::{Newcomer, Strays, ambiguous, held},
@@ -216,7 +214,7 @@ impl Governor {
         }
         let name = free_name(names, &local_path);
         let repo = Repo {
-            id: Some(Uuid::now_v7().to_string()),
+            id: Some(self.id_for(names, Some(location))),
             remote_url: profile.remote_url.map(|url| without_credentials(&url)),
             default_branch: profile.default_branch,
             gitignore_profile: gitignore_profile(&local_path).map(str::to_owned),

@@ -230,10 +230,23 @@ impl Governor {
         if tried.version == *version && tried.again.is_none_or(|again| Instant::now() < again) {
             return;
         }
+        // Looked at before the lock is held: a disk may not answer.
+        let missing = view.document.repos.iter().filter(|repo| repo.id.is_none());
+        let located = |repo: &Repo| {
+            let found = answering::within(&repo.local_path, PATIENCE, |path| Location::at(path).ok());
+            (repo.local_path.clone(), found.ok().flatten())
+        };
+        let places: HashMap<PathBuf, Option<Location>> = missing.map(located).collect();
         let plan = |document: &Document| {
             let missing = document.repos.iter().filter(|repo| repo.id.is_none());
-            let ids: BTreeMap<_, _> =
-                missing.map(|repo| (repo.name.clone(), Uuid::now_v7().to_string())).collect();
+            let mut ids = BTreeMap::<String, String>::new();
+            for repo in missing {
+                let location = places.get(&repo.local_path).and_then(Option::as_ref);
+                let id = self.id_for(document, location);
+                // Two entries of one repository are two.
+                let is_taken = ids.values().any(|taken| *taken == id);
+                ids.insert(repo.name.clone(), if is_taken { Uuid::now_v7().to_string() } else { id });
+            }
             Ok::<_, RegistryError>((Edit::AssignIds(ids.clone()), ids))
         };
         let assigned = self.registry.edit_with(&RealWriter, None, plan);

@@ -10,8 +10,12 @@
 //! is mounted is remembered, because what is on a disk that isn't there has not
 //! vanished.
 //!
+//! What has left the registry is remembered as well: who comes back gets the id that
+//! snapshots and events are under, be it that only a line of the file was lost.
+//!
 //! All of it can be had again from the repositories: it is kept in a file of its
-//! own, and losing that file costs no more than moves that nobody looked at yet.
+//! own, and losing that file costs no more than moves that nobody looked at yet, and
+//! ids of what has left.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,6 +27,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{Error, Governor, calm, errands::Errands, locked};
 use crate::{
@@ -33,6 +38,9 @@ use crate::{
     git::{self, Location},
     registry::{Document, Repo, without_credentials},
 };
+
+/// How many repositories that have left the registry are remembered.
+const MOST_FORMER: usize = 4096;
 
 /// What is remembered of a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -106,10 +114,25 @@ impl Identities {
         is_new
     }
 
-    /// Writes all that is known of repositories of the registry.
+    /// The id of a repository with this mark that is not registered any more.
+    fn former(&self, mark: &str, registered: &BTreeSet<&str>) -> Option<String> {
+        let known = locked(&self.known);
+        let left = known.iter().rev().filter(|(id, _)| !registered.contains(id.as_str()));
+        left.filter(|(_, identity)| identity.mark.as_deref() == Some(mark)).map(|(id, _)| id.clone()).next()
+    }
+
+    /// Writes all that is known: of repositories of the registry, and of so many that
+    /// have left it.
     fn keep(&self, registered: &BTreeSet<&str>) {
         let mut known = locked(&self.known);
-        known.retain(|id, _| registered.contains(id.as_str()));
+        let mut over = known.keys().filter(|id| !registered.contains(id.as_str())).count();
+        over = over.saturating_sub(MOST_FORMER);
+        // The first ids are the oldest.
+        known.retain(|id, _| {
+            let goes = over > 0 && !registered.contains(id.as_str());
+            over -= usize::from(goes);
+            !goes
+        });
         let kept = Kept { version: 1, repos: known.clone() };
         // Under the lock: of two writers the later one must be the last.
         let written = serde_json::to_vec_pretty(&kept)
@@ -181,6 +204,14 @@ impl Governor {
         for (repo, _) in repos {
             self.want_identity(repo.id.as_deref(), false);
         }
+    }
+
+    /// The id for a repository that has none in `document`: the one that it had, if it
+    /// was registered before.
+    pub(super) fn id_for(&self, document: &Document, location: Option<&Location>) -> String {
+        let mark = location.and_then(|location| mark(&location.common_dir));
+        let former = mark.and_then(|mark| self.identities.former(&mark, &ids(document)));
+        former.unwrap_or_else(|| Uuid::now_v7().to_string())
     }
 
     fn keep_identities(&self) {

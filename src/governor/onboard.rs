@@ -1,7 +1,5 @@
 use std::path::{Path, PathBuf};
 
-use uuid::Uuid;
-
 use super::{Error, Governor, Reason, hooks::RepoHooks, identify::entry_of};
 use crate::{
     fs::{DryRun, RealWriter, Writer, shown},
@@ -107,7 +105,11 @@ impl Governor {
                 }
                 completed => completed?,
             };
-            if is_new || moved_from.is_some() {
+            // One that was registered before is recorded already.
+            if created && !is_new {
+                self.want_snapshot(repo.id.as_deref(), "added");
+            }
+            if created || is_new || moved_from.is_some() {
                 self.note_identities(&[(repo.clone(), location.clone())]);
             }
         }
@@ -123,7 +125,6 @@ impl Governor {
         let profile = git::profile(&self.git, location)?;
         let local_path = location.main_path();
         let new = Repo {
-            id: Some(Uuid::now_v7().to_string()),
             remote_url: profile.remote_url.map(|url| without_credentials(&url)),
             default_branch: profile.default_branch,
             gitignore_profile: gitignore_profile(&local_path).map(str::to_owned),
@@ -137,7 +138,8 @@ impl Governor {
                 return Ok((Edit::Add(Vec::new()), (known, false)));
             }
             let name = options.name.clone().unwrap_or_else(|| free_name(document, &new.local_path));
-            let repo = Repo { name, ..new.clone() };
+            let id = Some(self.id_for(document, Some(location)));
+            let repo = Repo { id, name, ..new.clone() };
             Ok::<_, Error>((Edit::Add(vec![repo.clone()]), (repo, true)))
         };
         let base = options.base_version.as_deref();

@@ -247,3 +247,42 @@ fn what_has_vanished_is_told() {
     fs::create_dir(world.path("src/gone")).unwrap();
     assert_eq!(world.json(["scan", "."])["vanished"], Value::Array(Vec::new()));
 }
+
+#[test]
+fn who_comes_back_gets_the_id_that_it_had() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("lib", &[("a.txt", "one\n")]).up();
+    let (app, lib) = (world.at("app"), world.at("lib"));
+    until_known(&world, &app);
+    until_known(&world, &lib);
+    let id = |name: &str| world.status(name)["id"].as_str().unwrap_or_default().to_owned();
+    let ids = (id("app"), id("lib"));
+    let file = world.home().join("config/repos.yml");
+    let before = fs::read_to_string(&file).unwrap();
+
+    // Lines of the file that were lost.
+    let without: Vec<&str> = before.lines().filter(|line| !line.contains("id: ")).collect();
+    let without = without.join("\n").replace("    name: ", "  - name: ") + "\n";
+    fs::write(&file, without).unwrap();
+    world.until("ids are there again", || (id("app"), id("lib")) == ids);
+
+    // And what was taken out, and comes back.
+    world.kpmo(["repo", "remove", "app"]).fine();
+    assert_eq!(id("lib"), ids.1);
+    world.kpmo(["repo", "add", "app"]).fine().says("added");
+    assert_eq!(id("app"), ids.0);
+    world.kpmo(["repo", "remove", "app"]).fine();
+    world.kpmo(["scan", ".", "--register"]).fine().says("1 repository registered");
+    assert_eq!(id("app"), ids.0);
+
+    // A copy is another one, also where the original is gone.
+    let copied = copy(&world, "app", "copied");
+    world.kpmo(["repo", "add", copied.to_str().unwrap()]).fine();
+    assert_ne!(id("copied"), ids.0);
+
+    // One that was away is known again where it has moved to meanwhile.
+    fs::write(&file, &before).unwrap();
+    rename(&world, "app", "elsewhere");
+    world.kpmo(["scan", ".", "--register"]).fine().says("moved");
+    assert_eq!(id("app"), ids.0);
+    assert!(world.status("app")["local_path"].as_str().unwrap().ends_with("/elsewhere"));
+}
