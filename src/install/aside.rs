@@ -262,7 +262,7 @@ impl<'a> Aside<'a> {
             && fs::read_link(self.place(entry)).is_ok_and(|target| target == self.mirror_target(entry))
     }
 
-    fn mirror_target(&self, entry: &OsStr) -> PathBuf {
+    pub(super) fn mirror_target(&self, entry: &OsStr) -> PathBuf {
         Path::new("..").join(self.hooks.file_name().unwrap_or_default()).join(entry)
     }
 

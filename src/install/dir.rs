@@ -98,7 +98,7 @@ impl HookDir<'_> {
                 let path = self.dir.join(name);
                 let (action, detail) = match standing(&path, self.program)? {
                     Standing::Nothing => (HookAction::Missing, String::new()),
-                    Standing::Broken(why) => {
+                    Standing::Broken(why) | Standing::AnotherHomes(why) => {
                         (HookAction::Missing, format!("kpmo's hook does not work: {why}"))
                     }
                     Standing::Foreign(_) => (HookAction::Foreign, self.usurped(name)?),
@@ -148,9 +148,22 @@ impl HookDir<'_> {
                 changes.push(change);
             }
         }
+        if self.is_another_homes()? {
+            return Ok(changes);
+        }
         self.sweep(|entry| !events::all().any(|name| entry == name))?;
         aside.clear()?;
         Ok(changes)
+    }
+
+    /// Whether the hooks here are those of another home, and work for that.
+    pub(super) fn is_another_homes(&self) -> Result<bool, PathError> {
+        for name in EVENTS {
+            if matches!(standing(&self.dir.join(name), self.program)?, Standing::AnotherHomes(_)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub(super) fn aside(&self) -> Aside<'_> {
@@ -226,7 +239,7 @@ impl HookDir<'_> {
             Found::Other(Standing::Works | Standing::Directory | Standing::Foreign(_)) => {
                 (HookAction::Unchanged, String::new())
             }
-            Found::Other(Standing::Broken(why)) => (HookAction::Healed, why),
+            Found::Other(Standing::Broken(why) | Standing::AnotherHomes(why)) => (HookAction::Healed, why),
             Found::Other(Standing::Nothing) if aside.kept(name)?.is_some() => {
                 (HookAction::Healed, format!("it had been taken away; {kept_at} runs first"))
             }
@@ -283,14 +296,20 @@ impl HookDir<'_> {
         let path = self.dir.join(name);
         let standing = standing(&path, self.program)?;
         let always = EVENTS.contains(&name);
-        self.give_taken(aside, name)?;
+        // Another home's stays with what it chains.
+        if !matches!(standing, Standing::AnotherHomes(_)) {
+            self.give_taken(aside, name)?;
+        }
         let kept = aside.kept_or_archived(name)?;
         if !always && kept.is_none() && !standing.is_ours() {
             self.forget_taken(aside, name)?;
             return Ok(None);
         }
+        let is_anothers = matches!(standing, Standing::AnotherHomes(_));
         let (action, detail) = self.restore(aside, name, standing, kept)?;
-        self.forget_taken(aside, name)?;
+        if !is_anothers {
+            self.forget_taken(aside, name)?;
+        }
         Ok(Some(HookChange { event: name, path, action, detail }))
     }
 
@@ -337,6 +356,7 @@ impl HookDir<'_> {
                 (HookAction::Foreign, detail)
             }
             (Standing::Foreign(_) | Standing::Directory, None) => (HookAction::Foreign, String::new()),
+            (Standing::AnotherHomes(why), _) => (HookAction::Foreign, why + ", and is left"),
         })
     }
 

@@ -7,10 +7,10 @@ use std::{
     fs::{self, File, Metadata},
     io::{ErrorKind, Read as _},
     os::unix::ffi::OsStrExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use crate::fs::{IoContext, PathError, shown};
+use crate::fs::{IoContext, PathError, path_from, shown};
 
 const SHIM: &str = include_str!("../../hooks/shim.sh");
 /// File beside the hook program that makes a directory the `bin/` of a home.
@@ -27,6 +27,8 @@ pub(super) enum Standing {
     Works,
     /// kpmo's hook, and it does not work for this home: why.
     Broken(String),
+    /// kpmo's hook, of another home, for which it works: why not for this one.
+    AnotherHomes(String),
     /// A hook of somebody else's, of whatever kind.
     Foreign(Metadata),
     Directory,
@@ -34,7 +36,7 @@ pub(super) enum Standing {
 
 impl Standing {
     pub(super) fn is_ours(&self) -> bool {
-        matches!(self, Self::Works | Self::Broken(_))
+        matches!(self, Self::Works | Self::Broken(_) | Self::AnotherHomes(_))
     }
 }
 
@@ -52,17 +54,20 @@ pub(super) fn standing(path: &Path, program: &Path) -> Result<Standing, PathErro
                 Err(reason) => Standing::Broken(format!("it leads to {}, which {reason}", shown(program))),
             });
         }
-        return Ok(if is_hook_program(path, &target) {
-            Standing::Broken(format!("it leads to {}, which is not this home's", shown(&target)))
-        } else {
-            Standing::Foreign(found)
+        let why = format!("it leads to {}, which is not this home's", shown(&target));
+        return Ok(match is_hook_program(path, &target) {
+            true if runnable(path).is_ok() => Standing::AnotherHomes(why),
+            true => Standing::Broken(why),
+            false => Standing::Foreign(found),
         });
     }
     if !found.is_file() || !is_shim(path) {
         return Ok(Standing::Foreign(found));
     }
-    let wanted = shim_for(program);
-    Ok(if fs::read(path).at("read", path)? != wanted {
+    let text = fs::read(path).at("read", path)?;
+    Ok(if let Some(other) = shim_of(&text).filter(|other| other != program && runnable(other).is_ok()) {
+        Standing::AnotherHomes(format!("it calls {}, which is not this home's", shown(&other)))
+    } else if text != shim_for(program) {
         Standing::Broken("it is a shim for another home, or of another version".into())
     } else if !may_execute(path) {
         Standing::Broken("it is not executable".into())
@@ -105,6 +110,13 @@ pub(super) fn shim_for(program: &Path) -> Vec<u8> {
     shim.extend(quoted(program));
     shim.extend(after.as_bytes());
     shim
+}
+
+/// The program that a shim calls, where its path needs no escapes.
+fn shim_of(text: &[u8]) -> Option<PathBuf> {
+    let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"hook='"))?;
+    let path = line.strip_suffix(b"'")?;
+    (!path.contains(&b'\'')).then(|| path_from(path))
 }
 
 /// A path as one word of a shell's.

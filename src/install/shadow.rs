@@ -106,6 +106,9 @@ impl Shadow<'_> {
 
     /// Gives `core.hooksPath` back and takes the directory away.
     pub(super) fn uninstall(&self, layout: &Layout) -> Result<Vec<HookChange>, InstallError> {
+        if *layout == Layout::Shadowed && self.dir().is_another_homes()? {
+            return Ok(self.dir().check(&EVENTS)?);
+        }
         let before = self.before(layout)?;
         if self.writer.is_real() {
             self.set(|config| {

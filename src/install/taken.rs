@@ -10,7 +10,7 @@
 //! does: pre-commit refuses every commit if it finds its own there.
 
 use std::{
-    fs::{File, Metadata},
+    fs::{self, File, Metadata},
     io::Read as _,
     path::{Path, PathBuf},
 };
@@ -80,6 +80,10 @@ impl HookDir<'_> {
         for &name in of {
             for taken in names(name) {
                 let path = self.dir.join(&taken);
+                // A link to itself is no hook; aside it would be taken for a mirror.
+                if fs::read_link(&path).is_ok_and(|target| target == aside.mirror_target(taken.as_ref())) {
+                    continue;
+                }
                 if let Standing::Foreign(found) = standing(&path, self.program)? {
                     aside.create()?;
                     aside.keep(&taken, &found)?;

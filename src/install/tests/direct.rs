@@ -169,6 +169,14 @@ fn a_link_to_another_home_is_ours_and_a_link_to_a_namesake_is_not() {
     let report = fixture.check();
     assert_eq!(actions(&report)["pre-commit"], HookAction::Missing);
     assert!(detail(&report, "pre-commit").contains("not this home's"));
+    // While that home is there, its hooks are not this one's to take away.
+    fs::create_dir(fixture.common().join("hooks.kpmo")).unwrap();
+    script(&fixture.common().join("hooks.kpmo/pre-commit"), "#!/bin/sh\n# chained by the other\n");
+    let before = fixture.picture();
+    let report = fixture.uninstall();
+    assert_eq!(actions(&report)["pre-commit"], HookAction::Foreign);
+    assert!(detail(&report, "pre-commit").contains("and is left"));
+    assert_eq!(fixture.picture(), before);
     assert_eq!(actions(&fixture.install())["pre-commit"], HookAction::Healed);
 
     // A home that is gone leaves dead links; others' dead links stay theirs.
