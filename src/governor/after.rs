@@ -7,6 +7,7 @@
 //! the ledger records a call's id once, nothing counts twice.
 
 mod digest;
+mod missed;
 mod queue;
 
 use std::{

@@ -9,6 +9,8 @@ mod home;
 mod repo;
 mod surroundings;
 
+pub(super) use home::waiting_events;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

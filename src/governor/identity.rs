@@ -73,6 +73,8 @@ pub(super) struct Identities {
     known: Mutex<BTreeMap<String, Identity>>,
     /// By their ids; more: the history again, too.
     errands: Errands<String, ()>,
+    /// Those that the ledger knows, with all that is new in them.
+    recorded: Mutex<BTreeSet<String>>,
 }
 
 impl Identities {
@@ -80,7 +82,7 @@ impl Identities {
     pub(super) fn open(path: PathBuf) -> Self {
         let kept: Kept =
             fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        Self { path, known: Mutex::new(kept.repos), errands: Errands::default() }
+        Self { path, known: Mutex::new(kept.repos), errands: Errands::default(), recorded: Mutex::default() }
     }
 
     pub(super) fn of(&self, id: &str) -> Option<Identity> {
@@ -156,7 +158,6 @@ pub(super) fn start(governor: &Arc<Governor>) {
         }
         let mut is_changed = false;
         governor.calm.wait(calm::LONG_QUIET, || governor.is_stopping());
-        let mut recorded = BTreeSet::new();
         while let Some((id, errand)) = governor.identities.errands.next() {
             governor.calm.wait(calm::QUIET, || governor.is_stopping());
             match governor.look_for_identity(&id, errand.is_more) {
@@ -167,8 +168,9 @@ pub(super) fn start(governor: &Arc<Governor>) {
                 }
             }
             // It has just answered.
-            if !recorded.contains(&id) && governor.complete_by_id(&id) {
-                recorded.insert(id);
+            let is_recorded = locked(&governor.identities.recorded).contains(&id);
+            if !is_recorded && governor.complete_by_id(&id) {
+                locked(&governor.identities.recorded).insert(id);
             }
             if is_changed && governor.identities.errands.is_idle() {
                 governor.keep_identities();
@@ -190,6 +192,14 @@ impl Governor {
         if let Some(id) = id {
             self.identities.want(id, history);
         }
+    }
+
+    /// As [`Governor::want_identity`]; and what came by no event is judged.
+    pub(super) fn want_missed(&self, id: Option<&str>) {
+        if let Some(id) = id {
+            locked(&self.identities.recorded).remove(id);
+        }
+        self.want_identity(id, false);
     }
 
     /// Notes what can be had at once of repositories that were just registered

@@ -55,16 +55,20 @@ impl Governor {
         Ok(true)
     }
 
-    /// The same for an id, where there is time; whether the ledger knows the
-    /// repository now. One that is not there is not known before it is.
+    /// The same for an id, where there is time, and what came since by no event is
+    /// judged; whether the ledger knows the repository now. One that is not there is
+    /// not known before it is.
     pub(super) fn complete_by_id(&self, id: &str) -> bool {
         let document = self.registry.view().document;
         let Some(repo) = document.repos.iter().find(|repo| repo.id.as_deref() == Some(id)) else {
             return false;
         };
-        let completed = Location::at(&repo.local_path)
-            .map_err(Error::from)
-            .and_then(|location| self.complete_registration(repo, &location));
+        let completed = Location::at(&repo.local_path).map_err(Error::from).and_then(|location| {
+            if !self.complete_registration(repo, &location)? {
+                self.judge_missed(repo, &location)?;
+            }
+            Ok(())
+        });
         if let Err(error) = &completed {
             tracing::debug!(id, %error, "where its branches stand can't be told now");
         }

@@ -36,6 +36,12 @@ pub fn unvalidated(path: &Path, repo_id: &str) -> Result<Vec<String>, LedgerErro
     store::unvalidated(&open(path)?, repo_id, &[]).during("read", path)
 }
 
+/// Whether anything is known of how a commit stands; on disk.
+pub fn knows_commit(path: &Path, repo_id: &str, commit: &str) -> Result<bool, LedgerError> {
+    let state = store::commit_state(&open(path)?, repo_id, commit).during("read", path)?;
+    Ok(state.is_some())
+}
+
 fn open(path: &Path) -> Result<Connection, LedgerError> {
     let connection = schema::open_reader(path)?;
     schema::check_version(&connection, schema::MIGRATIONS.len(), path)?;

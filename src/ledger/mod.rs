@@ -65,7 +65,7 @@ mod tests;
 pub use error::LedgerError;
 pub use event::{EventDraft, EventKind, EventRecord, Filter};
 pub use handle::{Clock, Ledger};
-pub use look::{newest, unvalidated};
+pub use look::{knows_commit, newest, unvalidated};
 pub use projection::{CommitState, Projection};
 pub use snapshots::{ListedSnapshot, SnapshotRecord};
 pub use verify::{Fault, Problem, VerifyReport, verify};

@@ -148,7 +148,12 @@ impl Governor {
     }
 
     /// As [`Governor::fresh_commits`], of several tips; each commit once.
-    fn fresh_from(&self, objects: &dyn Objects, id: &str, tips: &[String]) -> Result<Vec<String>, Error> {
+    pub(super) fn fresh_from(
+        &self,
+        objects: &dyn Objects,
+        id: &str,
+        tips: &[String],
+    ) -> Result<Vec<String>, Error> {
         let mut fresh: Vec<String> = Vec::new();
         for (at, tip) in tips.iter().enumerate() {
             if tips[..at].contains(tip) {

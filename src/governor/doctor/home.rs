@@ -254,7 +254,7 @@ pub(super) fn ledger(home: &Home, document: &Document) -> Vec<Check> {
 }
 
 /// How many events wait in the spool.
-pub(super) fn waiting_events(home: &Home) -> u64 {
+pub(in super::super) fn waiting_events(home: &Home) -> u64 {
     let Ok(entries) = fs::read_dir(home.spool()) else { return 0 };
     let waits = |name: std::ffi::OsString| {
         let name = name.to_string_lossy().into_owned();

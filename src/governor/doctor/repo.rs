@@ -1,7 +1,10 @@
 use std::path::Path;
 
 use super::{
-    super::hooks::{events_of, place},
+    super::{
+        hooks::{events_of, place},
+        registration::HEADS,
+    },
     Check, Level, Means,
     home::waiting_events,
 };
@@ -10,7 +13,7 @@ use crate::{
     git::{self, Git, GitError, Location},
     hook::chain,
     install::{self, HookAction, HooksState, InstallError, Wanted},
-    ledger,
+    ledger::{self, EventKind},
     registry::{Document, Repo, RepoStatus},
 };
 
@@ -185,6 +188,21 @@ fn hooks(means: &Means<'_>, location: &Location, repo: Option<&Repo>, name: &str
     checks
 }
 
+/// Whether the ledger knows HEAD: as a commit that was judged, or from the moment
+/// of registration; or a remote has it.
+fn head_is_known(means: &Means<'_>, location: &Location, ledger: &Path, id: &str) -> bool {
+    let head = git::open(&means.git, location).and_then(|objects| objects.head());
+    let Some(head) = head.ok().and_then(|head| head.commit) else { return true };
+    if ledger::knows_commit(ledger, id, &head).unwrap_or(true) {
+        return true;
+    }
+    let added = ledger::newest(ledger, &[EventKind::RepoAdded], Some(id), 1).unwrap_or_default();
+    let heads = added.first().and_then(|event| event.attributes.get(HEADS));
+    // Without the record nobody can say what is new.
+    heads.is_none_or(|heads| heads.split(' ').any(|known| known == head))
+        || git::led_to(&means.git, location, &[head], git::LedBy::Remotes).is_ok_and(|out| !out.is_empty())
+}
+
 /// Commits that the rules did not pass and that are still there, as far as the
 /// ledger knows by now.
 fn unvalidated(means: &Means<'_>, location: &Location, repo: &Repo) -> Option<Check> {
@@ -197,6 +215,10 @@ fn unvalidated(means: &Means<'_>, location: &Location, repo: &Repo) -> Option<Ch
     if present.is_empty() && waiting > 0 {
         let said = "whether every commit has passed is not known yet: events wait for the governor";
         return Some(Check::warn(RULE, said, LATER));
+    }
+    if present.is_empty() && !head_is_known(means, location, &path, repo.id.as_deref()?) {
+        let said = "HEAD has commits that no hook told of, and that are not judged yet";
+        return Some(Check::warn(RULE, said, "the next hook, or `kpmo governor restart`, has them judged"));
     }
     if present.is_empty() {
         return Some(Check::new(RULE, Level::Fine, "every commit since registration has passed"));

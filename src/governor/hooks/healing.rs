@@ -264,6 +264,8 @@ impl Governor {
         draft.attributes.insert("hooks".into(), changed);
         draft.attributes.insert("before".into(), before.as_str().into());
         self.ledger.append(draft)?;
+        // What came while they were not there.
+        self.want_missed(repo.id.as_deref());
         Ok(())
     }
 

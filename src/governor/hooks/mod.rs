@@ -75,7 +75,7 @@ impl Governor {
         self.record_hooks(repo, EventKind::HooksInstalled, &hooks, writer)?;
         if writer.is_real() {
             // What they tell of is judged by where branches stand now.
-            self.want_identity(repo.id.as_deref(), false);
+            self.want_missed(repo.id.as_deref());
         }
         Ok(hooks)
     }

@@ -1,5 +1,7 @@
 //! What went by the hooks is noticed.
 
+use std::fs;
+
 use crate::world::{World, key, secret};
 
 #[test]
@@ -70,4 +72,29 @@ fn what_came_by_another_way_is_judged_late() {
     app.stage("a.txt", "three\n").commit().fine();
     app.git(["cherry-pick", "bad"]).fine();
     world.until_unvalidated("app", 2);
+}
+
+/// Nobody told of these: there were no hooks.
+#[test]
+fn what_came_while_there_were_no_hooks_is_judged_when_they_are_back() {
+    let world = World::new().settings("hooks: {heal: false}\n").repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    let unhook = || {
+        for entry in fs::read_dir(app.path.join(".git/hooks")).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+    };
+    unhook();
+    app.stage("bad.txt", secret()).commit().fine();
+    let said = world.kpmo(["doctor", "app"]).ended(1);
+    said.hides("every commit since registration has passed").says("not judged yet");
+    world.kpmo(["install-hooks", "app"]).fine();
+    world.until("it is judged", || world.status("app")["unvalidated"] == 1);
+    world.kpmo(["doctor", "app"]).fine().says("1 commit has not passed the rules");
+
+    // And at the governor's start, be the hooks there or not.
+    unhook();
+    app.stage("worse.txt", secret()).commit().fine();
+    world.kpmo(["governor", "restart"]).fine();
+    world.until("it is judged as well", || world.status("app")["unvalidated"] == 2);
 }
