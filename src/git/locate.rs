@@ -1,6 +1,7 @@
 use std::{
     ffi::OsString,
     fs,
+    io::ErrorKind,
     os::unix::ffi::OsStrExt,
     path::{Component, Path, PathBuf},
 };
@@ -96,7 +97,15 @@ impl Location {
     /// The repository whose work tree's top, git directory or `.git` is `path`
     /// (absolute), and not one around it.
     pub fn at(path: &Path) -> Result<Self, GitError> {
-        Self::looked_for(path)?.ok_or_else(|| GitError::Gone { path: path.into() })
+        if let Some(found) = Self::looked_for(path)? {
+            return Ok(found);
+        }
+        // What can't be read is not gone.
+        let head = path.join(".git/HEAD");
+        match head.symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(error).at("look at", &head)?,
+            _ => Err(GitError::Gone { path: path.into() }),
+        }
     }
 
     fn looked_for(directory: &Path) -> Result<Option<Self>, GitError> {

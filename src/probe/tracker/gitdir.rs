@@ -43,8 +43,10 @@ pub(super) fn work_tree(path: &Path, enclosing: Option<&Path>) -> Result<Option<
     let cannot = |error: io::Error| format!("cannot read {}: {error}", shown(&dot_git));
     let own = fs::symlink_metadata(&dot_git).map_err(cannot)?;
     if own.is_dir() {
-        let found = ordinary(path, dot_git.clone(), enclosing);
-        return if found.is_none() && has_lost_head(&dot_git) { Err(lost_head(&dot_git)) } else { Ok(found) };
+        return match ordinary(path, dot_git.clone(), enclosing) {
+            None => no_repository(&dot_git).map_or(Ok(None), Err),
+            found => Ok(found),
+        };
     }
     // git follows a link here. One that leads nowhere is no repository.
     let Ok(meant) = fs::metadata(&dot_git) else { return Ok(None) };
@@ -135,6 +137,21 @@ fn has_lost_head(git_dir: &Path) -> bool {
     read(&git_dir.join("HEAD")).is_ok_and(is_blank)
         && common_dir.join("objects").is_dir()
         && common_dir.join("refs").is_dir()
+}
+
+/// Why a directory called `.git` is none, if it may have been meant for one.
+fn no_repository(git_dir: &Path) -> Option<String> {
+    let head = git_dir.join("HEAD");
+    match read(&head) {
+        _ if has_lost_head(git_dir) => Some(lost_head(git_dir)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Some(format!("cannot read {}: {error}", shown(&head)))
+        }
+        Ok(_) if git_dir.join("objects").is_dir() && git_dir.join("refs").is_dir() => {
+            Some(format!("a repository whose HEAD names neither a branch nor a commit: {}", shown(&head)))
+        }
+        _ => None,
+    }
 }
 
 fn lost_head(git_dir: &Path) -> String {

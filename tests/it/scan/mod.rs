@@ -167,7 +167,8 @@ fn dependencies_are_not_looked_through() {
 /// Root reads everything, so somebody else has to look.
 #[test]
 fn directories_that_cannot_be_read_are_counted() {
-    let world = World::new().repo("app", &FILES);
+    let world = World::new().repo("app", &FILES).repo("shut", &FILES).repo("wrong", &FILES);
+    fs::write(world.path("src/wrong/.git/HEAD"), "nonsense\n").unwrap();
     for number in 0..7 {
         let closed = world.path(&format!("src/closed{number}/inside"));
         fs::create_dir_all(&closed).unwrap();
@@ -177,6 +178,7 @@ fn directories_that_cannot_be_read_are_counted() {
             let closed = world.path(&format!("src/closed{number}"));
             fs::set_permissions(closed, fs::Permissions::from_mode(mode)).unwrap();
         }
+        fs::set_permissions(world.path("src/shut/.git"), fs::Permissions::from_mode(mode)).unwrap();
     };
     let scan = |args: &[&str]| {
         let kpmo = world.home().join("bin/kpmo");
@@ -201,10 +203,17 @@ fn directories_that_cannot_be_read_are_counted() {
     close(0o000);
     let (text, json) = (scan(&[]), scan(&["--json"]));
     close(0o700);
-    text.fine().says("1 repository in ").says("7 warnings").says("and 2 more");
+    text.fine().says("1 repository in ").says("9 warnings").says("and 4 more");
     let json: Value = serde_json::from_str(&json.fine().stdout).unwrap();
     let warnings = json["warnings"].as_array().unwrap();
-    assert_eq!((warnings.len(), json["found"].as_array().unwrap().len()), (7, 1));
+    assert_eq!((warnings.len(), json["found"].as_array().unwrap().len()), (9, 1));
+    let told = |path: &str, why: &str| {
+        let of = |warning: &&Value| warning["path"].as_str().unwrap().ends_with(path);
+        let found = warnings.iter().find(of).unwrap_or_else(|| panic!("{path}: {json}"));
+        assert!(found["message"].as_str().unwrap().contains(why), "{found}");
+    };
+    told("/src/shut", "ermission denied");
+    told("/src/wrong", "neither a branch nor a commit");
     assert!(warnings[0]["path"].as_str().unwrap().ends_with("/src/closed0"), "{json}");
     assert!(warnings[0]["message"].as_str().unwrap().contains("ermission denied"), "{json}");
     if is_root() {
