@@ -177,7 +177,7 @@ fn a_repository_that_has_lost_its_head_is_a_warning() {
     }
     let (found, warnings, _) = place.track_with(&[""], &TrackOptions::default());
     assert_eq!(place.listed(&found), ["worktree whole"]);
-    assert_eq!(warnings, [place.at("empty"), place.at("zeros")]);
+    assert_eq!(warnings, [place.at("empty"), place.at("other"), place.at("zeros")]);
 }
 
 /// Directories come and go while they are walked.
