@@ -1,4 +1,9 @@
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+};
 
 use serde_json::{Map, Value, json};
 use tokio_stream::StreamExt;
@@ -6,17 +11,17 @@ use tokio_stream::StreamExt;
 use super::{
     Context, FINDINGS, FINE, Failure,
     args::Doctor as Options,
-    hooks,
+    hooks, programs,
     show::{counted, note, print, print_json, put_path},
 };
 use crate::{
-    fs::{bytes_of, shown},
+    fs::{RealWriter, bytes_of, shown},
     generated::kanban::{
         InstallHooksRequest, StatusRequest, governor_client::GovernorClient,
         repo_registry_client::RepoRegistryClient,
     },
     git::Location,
-    governor::{Check, Doctor, Level},
+    governor::{Check, Doctor, Level, OPEN},
 };
 
 /// What is printed under one heading.
@@ -108,8 +113,37 @@ async fn governor(context: &Context, known: &[Check]) -> Check {
     Check::fine("governor", format!("the governor answers (pid {}, version {})", now.pid, now.version))
 }
 
-/// Has the governor put hooks in place where they are not.
+/// Takes away from others what they may do in directories of the home; whether there
+/// was any.
+fn close(options: &Options, parts: &[Part]) -> Result<bool, Failure> {
+    let open = parts.iter().flat_map(|part| &part.checks).filter(|check| check.rule == OPEN);
+    let mut mended = false;
+    for path in open.filter_map(|check| check.path.as_deref()) {
+        let would = if options.dry_run { "would be yours alone" } else { "is yours alone" };
+        if !options.dry_run {
+            fs::set_permissions(path, Permissions::from_mode(0o700))?;
+        }
+        note(&format!("{} {would}", shown(path)));
+        mended = true;
+    }
+    Ok(mended)
+}
+
+/// Mends what is safe, and has the governor put hooks in place where they are not.
 fn mend(context: &Context, options: &Options, parts: &[Part]) -> Result<(), Failure> {
+    let mut mended = close(options, parts)?;
+    let is_wrong = |rule| {
+        let mut all = parts.iter().flat_map(|part| &part.checks);
+        all.any(|check| check.rule == rule && check.level == Level::Error)
+    };
+    if is_wrong("programs") {
+        let would = if options.dry_run { "would be put there anew" } else { "are put there anew" };
+        if !options.dry_run {
+            programs::install(&context.home, &RealWriter)?;
+        }
+        note(&format!("the programs in {} {would}", shown(&context.home.bin)));
+        mended = true;
+    }
     let wrong = parts.iter().flat_map(|part| &part.checks);
     let mut repos: Vec<&str> = wrong
         .filter(|check| check.rule == "hooks" && check.level == Level::Error && !check.repo.is_empty())
@@ -120,7 +154,9 @@ fn mend(context: &Context, options: &Options, parts: &[Part]) -> Result<(), Fail
     // What is not registered is called by its path, and has no hooks to mend.
     repos.retain(|repo| !repo.starts_with('/'));
     if repos.is_empty() {
-        note("nothing that can be mended without you is wrong");
+        if !mended {
+            note("nothing that can be mended without you is wrong");
+        }
         return Ok(());
     }
     context.block_on(async {

@@ -9,6 +9,7 @@ mod home;
 mod repo;
 mod surroundings;
 
+pub use home::OPEN;
 pub(super) use home::waiting_events;
 
 use std::{

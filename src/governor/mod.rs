@@ -53,7 +53,7 @@ use crate::{
 pub use call::{HookCall, Judged, Judgement};
 pub use change::{ChangeOptions, Changed, RepoDifference};
 pub use check::{CheckScope, CheckStep, Checked};
-pub use doctor::{Check, Doctor, Level};
+pub use doctor::{Check, Doctor, Level, OPEN};
 pub use error::{Cause, Error, Reason};
 pub use events::Emission;
 pub use fleet::RepoState;

@@ -16,6 +16,8 @@ use crate::{
     registry::{Document, RegistryError},
 };
 
+/// The rule by which directories of the home are nobody else's to enter.
+pub const OPEN: &str = "open-home";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How many of the things that went by are listed.
 const LISTED: u32 = 5;
@@ -113,7 +115,7 @@ fn private(path: &Path) -> Option<Check> {
         "belongs to another user"
     } else if found.mode() & 0o077 != 0 {
         let fix = format!("run: chmod 700 {}", shown(path));
-        return Some(Check::error("home", format!("others may enter {}", shown(path)), fix).at(path));
+        return Some(Check::error(OPEN, format!("others may enter {}", shown(path)), fix).at(path));
     } else if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() {
         "can't be written to"
     } else {

@@ -28,14 +28,16 @@ impl Governor {
     pub(super) fn guard_program(&self) {
         match self.mend_program() {
             Ok(None) => {}
-            Ok(Some(kept)) => {
+            Ok(Some(None)) => tracing::warn!("the hook program was taken away and is put back"),
+            Ok(Some(Some(kept))) => {
                 tracing::warn!(kept = %shown(&kept), "the hook program was overwritten and is put back");
             }
             Err(error) => tracing::error!(%error, "the hook program could not be put back"),
         }
     }
 
-    fn mend_program(&self) -> Result<Option<PathBuf>, Error> {
+    /// Where what stood in its place is kept, if anything did.
+    fn mend_program(&self) -> Result<Option<Option<PathBuf>>, Error> {
         let program = self.home.hook_program();
         let Some(Overwritten { spare, found }) = overwritten(&program, &self.home.spare_hook_program())?
         else {
@@ -43,34 +45,41 @@ impl Governor {
         };
         let name = jiff::Timestamp::now().strftime("overwritten-%Y%m%dT%H%M%S.%6f").to_string();
         let kept = self.home.state.join(name);
-        RealWriter.write(&kept, &found, 0o600)?;
+        if let Some(found) = &found {
+            RealWriter.write(&kept, found, 0o600)?;
+        }
         RealWriter.write(&program, &spare, MODE)?;
         let mut draft = EventDraft::new(EventKind::HooksHealed, "governor");
         draft.attributes.insert("hooks".into(), "kpmo-hook".into());
-        draft.attributes.insert("before".into(), "overwritten".into());
-        draft.attributes.insert("kept".into(), shown(&kept));
+        let before = if found.is_some() { "overwritten" } else { "missing" };
+        draft.attributes.insert("before".into(), before.into());
+        if found.is_some() {
+            draft.attributes.insert("kept".into(), shown(&kept));
+        }
         self.ledger.append(draft)?;
-        Ok(Some(kept))
+        Ok(Some(found.map(|_| kept)))
     }
 }
 
-/// The bytes of the spare copy, and those that stand in its program's place.
+/// The bytes of the spare copy, and those that stand in its program's place; `None`:
+/// nothing does.
 #[derive(Debug, PartialEq, Eq)]
 struct Overwritten {
     spare: Vec<u8>,
-    found: Vec<u8>,
+    found: Option<Vec<u8>>,
 }
 
-/// What differs from the spare copy, if anything does. A program that is not there was taken away, which is somebody's
-/// will; one that lost its mode gets it back.
+/// What differs from the spare copy, if anything does. With the program every hook
+/// that was there before kpmo is gone as well, in silence; who means to be rid of it
+/// takes the spare away, too. One that lost its mode gets it back.
 fn overwritten(program: &Path, spare: &Path) -> Result<Option<Overwritten>, Error> {
     let read = |path: &Path| match fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         read => read.at("read", path).map(Some),
     };
     let Some(spare) = read(spare)? else { return Ok(None) };
-    let Some(found) = read(program)? else { return Ok(None) };
-    if found != spare {
+    let found = read(program)?;
+    if found.as_ref() != Some(&spare) {
         return Ok(Some(Overwritten { spare, found }));
     }
     let meta = fs::metadata(program).at("look at", program)?;
@@ -96,8 +105,8 @@ mod tests {
         assert!(told().is_none());
         assert_eq!(fs::metadata(&program).unwrap().permissions().mode() & 0o777, MODE);
         fs::remove_file(&program).unwrap();
-        assert!(told().is_none(), "taken away");
+        assert_eq!(told(), Some(Overwritten { spare: b"program".to_vec(), found: None }), "taken away");
         fs::write(&program, "tool").unwrap();
-        assert_eq!(told(), Some(Overwritten { spare: b"program".to_vec(), found: b"tool".to_vec() }));
+        assert_eq!(told(), Some(Overwritten { spare: b"program".to_vec(), found: Some(b"tool".to_vec()) }));
     }
 }
