@@ -27,8 +27,8 @@ pub(super) use status::{Order, Status};
 #[command(name = "kpmo", version, propagate_version = true, max_term_width = 100)]
 #[command(after_long_help = selector::HELP)]
 pub(super) struct Arguments {
-    /// Directory of the governor's home [default: the platform's directories]
-    #[arg(long, global = true, env = "KPMO_HOME", value_name = "DIR")]
+    /// Directory of the governor's home [env: KPMO_HOME] [default: the platform's directories]
+    #[arg(long, global = true, value_name = "DIR")]
     pub home: Option<PathBuf>,
     /// Use the home that this program was installed in
     #[arg(long, global = true, hide = true)]

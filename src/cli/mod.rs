@@ -66,10 +66,10 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
         _ => {}
     }
     let context = Context::new(arguments.home.as_deref(), arguments.installed, arguments.json)?;
-    if arguments.home.is_some() && arguments.command.wants_home() && !context.home.state.is_dir() {
+    if arguments.command.wants_home() && !context.home.state.is_dir() {
+        let place = crate::fs::shown(context.home.root().unwrap_or(&context.home.state));
         return Err(Failure::new(format!(
-            "there is no home at {}; `kpmo up` with the same --home makes one",
-            crate::fs::shown(context.home.root().unwrap_or(&context.home.state))
+            "there is no home at {place}; `kpmo up` makes one, and sets all up"
         )));
     }
     match arguments.command {

@@ -1,4 +1,9 @@
-use std::{fs, io::Read as _, path::Path};
+use std::{
+    fs,
+    io::Read as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Map, Value, json};
 use tokio_stream::StreamExt;
@@ -195,16 +200,34 @@ fn finding_json(
     object
 }
 
+/// The file that is to be written, links followed, and its mode.
+fn replaceable(context: &Context, file: PathBuf) -> Result<(PathBuf, u32), Failure> {
+    let Ok(found) = fs::metadata(&file) else { return Ok((file, 0o600)) };
+    let named = shown(&file);
+    if !found.is_file() {
+        return Err(Failure::new(format!(
+            "{named} is no ordinary file; without FILE the registry goes to standard output"
+        )));
+    }
+    let real = fs::canonicalize(&file)?;
+    let own = context.home.config.join("repos.yml");
+    if fs::canonicalize(own).is_ok_and(|own| own == real) {
+        return Err(Failure::new(format!(
+            "{named} is the registry itself, with what you wrote into it; export it to another file"
+        )));
+    }
+    Ok((real, found.permissions().mode() & 0o7777))
+}
+
 fn export(context: &Context, format: Format, force: bool, file: Option<&Path>) -> Result<u8, Failure> {
     let format = match (format, context.json) {
         (Format::Json, _) | (_, true) => RegistryFormat::Json,
         (Format::Yaml, false) => RegistryFormat::Yaml,
     };
     let file = file.map(absolute).transpose()?;
-    if let Some(file) = &file
-        && !force
-        && file.symlink_metadata().is_ok()
-    {
+    let is_there = file.as_ref().is_some_and(|file| file.symlink_metadata().is_ok());
+    let file = file.map(|file| replaceable(context, file)).transpose()?;
+    if let Some((file, _)) = file.as_ref().filter(|_| is_there && !force) {
         let shown = shown(file);
         return Err(Failure::new(format!("{shown} is there already; --force replaces it")));
     }
@@ -225,8 +248,8 @@ fn export(context: &Context, format: Format, force: bool, file: Option<&Path>) -
     }
     match file {
         None => print_bytes(&text),
-        Some(file) => {
-            RealWriter.write(&file, &text, 0o600)?;
+        Some((file, mode)) => {
+            RealWriter.write(&file, &text, mode)?;
             note(&format!("kpmo: written to {}", show::path(&bytes_of(&file))));
         }
     }

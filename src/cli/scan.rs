@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 use tokio_stream::StreamExt;
 
 use super::{
-    Context, FINE, Failure,
+    Context, FINDINGS, FINE, Failure,
     args::Scan,
     context::absolute,
-    found::{register, stands_alone, tell},
+    found::{left_out, register, stands_alone, tell},
     names, programs,
     show::{self, counted, note, print, print_json, progress, put_path},
 };
@@ -67,7 +67,7 @@ pub(super) fn run(context: &Context, options: &Scan) -> Result<u8, Failure> {
         if options.register && !context.json {
             print(&came_to(&registered, options.dry_run));
         }
-        Ok(FINE)
+        Ok(if registered.iter().any(left_out) { FINDINGS } else { FINE })
     })
 }
 

@@ -110,10 +110,13 @@ impl Home {
     /// platform's directories.
     #[cfg(feature = "governor")]
     pub fn of_command(flag: Option<&Path>) -> Result<Self, HomeError> {
-        if let Some(root) = flag {
-            return Self::single(&std::path::absolute(root).map_err(|e| HomeError::Io(root.into(), e))?);
-        }
-        if let Some(root) = env_path("KPMO_HOME") {
+        if let Some(root) = flag.map(Path::to_owned).or_else(|| env_path("KPMO_HOME")) {
+            // In quotes, and after a `=`, a shell leaves `~` to us.
+            let root = match root.strip_prefix("~") {
+                Ok(rest) => std::env::home_dir().ok_or(HomeError::NoUserDirectory)?.join(rest),
+                Err(_) => root,
+            };
+            let root = std::path::absolute(&root).map_err(|error| HomeError::Io(root, error))?;
             return Self::single(&root);
         }
         let dirs = directories::ProjectDirs::from("", "", "kpmo").ok_or(HomeError::NoUserDirectory)?;

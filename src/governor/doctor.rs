@@ -128,8 +128,10 @@ impl<'a> Doctor<'a> {
         checks.extend(home::places(self.means.home));
         checks.push(home::endpoint(self.means.home));
         checks.extend(home::configuration(self.means.home, self.registry_problem.as_deref(), &self.document));
+        checks.extend(home::idle_settings(self.means.home, &self.means.policy, &self.document));
         checks.extend(home::ledger(self.means.home, &self.document));
         checks.extend(home::spool(self.means.home));
+        checks.extend(home::overwritten(self.means.home));
         checks
     }
 

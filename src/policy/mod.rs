@@ -114,6 +114,11 @@ impl PolicyVersion {
         self.0.repos.contains_key(name)
     }
 
+    /// The tags, and the names of repositories, that have settings of their own.
+    pub fn levels(&self) -> (impl Iterator<Item = &str>, impl Iterator<Item = &str>) {
+        (self.0.tags.keys().map(String::as_str), self.0.repos.keys().map(String::as_str))
+    }
+
     /// What holds for a repository with these tags, in the registry's order;
     /// `None` for a repository that the registry doesn't have.
     pub fn effective(&self, repo_name: Option<&str>, tags: &[String]) -> Arc<EffectivePolicy> {

@@ -12,8 +12,8 @@ use crate::{
     client::{Endpoint, Home, SPOOL_SUFFIX, Unreachable},
     fs::shown,
     ledger::{self, EventKind},
-    policy::{ConfigError, load_policy, load_settings},
-    registry::{Document, RegistryError},
+    policy::{ConfigError, PolicyVersion, load_policy, load_settings},
+    registry::{Document, RegistryError, nearest},
 };
 
 /// The rule by which directories of the home are nobody else's to enter.
@@ -217,6 +217,38 @@ pub(super) fn configuration(
     add("policy", "policy.yml", load_policy(&home.config.join("policy.yml")).err());
     add("settings", "governor.yml", load_settings(&home.config.join("governor.yml")).err());
     checks
+}
+
+/// Settings of the policy for what the registry does not have: a slip of the pen, or
+/// the name from before a rename.
+pub(super) fn idle_settings(home: &Home, policy: &PolicyVersion, document: &Document) -> Vec<Check> {
+    let path = home.config.join("policy.yml");
+    let (tags, repos) = policy.levels();
+    let has_tag = |tag: &str| document.repos.iter().any(|repo| repo.tags.iter().any(|known| known == tag));
+    let has_name = |name: &str| document.repos.iter().any(|repo| repo.name == name);
+    let check = |said: String, fix: &str| Check::warn("policy", said, fix).at(&path);
+    let tags = tags.filter(|tag| !has_tag(tag)).map(|tag| {
+        check(format!("policy.yml has settings for the tag {tag}, which no repository has"), "mend the tag")
+    });
+    let repos = repos.filter(|name| !has_name(name)).map(|name| {
+        let near = nearest(document, name).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let said = format!("policy.yml has settings for {name}, and no repository is called so{near}");
+        check(said, "give it the name that `kpmo repo list` shows")
+    });
+    tags.chain(repos).collect()
+}
+
+/// What was written over the hook program, through a hook's link; it was somebody's
+/// hook for one repository.
+pub(super) fn overwritten(home: &Home) -> Vec<Check> {
+    let entries = fs::read_dir(&home.state).into_iter().flatten().flatten();
+    let kept = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("overwritten-"));
+    let check = |path: PathBuf| {
+        let said = format!("a hook was written through kpmo's link, and is kept as {}", shown(&path));
+        let fix = "take kpmo's link away where it belongs, and move it there; kpmo chains it then";
+        Check::warn("programs", said, fix).at(&path)
+    };
+    kept.map(|entry| check(entry.path())).collect()
 }
 
 /// Whether the ledger can be read, and what went by unjudged lately.

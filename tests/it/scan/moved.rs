@@ -177,7 +177,7 @@ fn where_several_fit_nothing_is_guessed() {
     assert_eq!(three["outcome"], "left-out");
     let says = format!("kpmo repo set one --local-path {}", world.path("src/three").display());
     assert!(three["error"].as_str().unwrap().contains(&says), "{three}");
-    world.kpmo(["scan", ".", "--register"]).fine().says(&says).says("2 unclear");
+    world.kpmo(["scan", ".", "--register"]).ended(1).says(&says).says("2 unclear");
     world.kpmo(["repo", "add", "three"]).ended(1).says(&says);
 
     // A name says which; then there is one left, and that is no guess any more.
@@ -196,7 +196,7 @@ fn where_several_fit_nothing_is_guessed() {
     // Two that may be the one that is gone.
     copy(&world, "five", "seven");
     carry(&world, "five", "eight");
-    world.kpmo(["scan", ".", "--register"]).fine().says("2 unclear").says("and so may another find");
+    world.kpmo(["scan", ".", "--register"]).ended(1).says("2 unclear").says("and so may another find");
     assert_eq!(entries(&world), after);
     world.kpmo(["repo", "add", "seven", "--name", "mine"]).fine().says("added mine");
     world.kpmo(["scan", ".", "--register"]).fine().says("one moved: ");
