@@ -268,7 +268,12 @@ impl Git {
             "rev-parse" | "symbolic-ref" | "config" | "remote" | "cat-file" => ONE_ANSWER,
             _ => ANY,
         };
-        run(command, limit).map_err(GitError::NoGit)?.ok_or_else(|| timed_out(subcommand, location, limit))
+        let no_git = |error| match location.directory() {
+            // The system says the same of a program as of the directory to start it in.
+            gone if !gone.exists() => GitError::Gone { path: gone.into() },
+            _ => GitError::NoGit(error),
+        };
+        run(command, limit).map_err(no_git)?.ok_or_else(|| timed_out(subcommand, location, limit))
     }
 }
 

@@ -27,7 +27,10 @@ pub enum LedgerError {
     },
     /// The file is not a ledger, or not one that can be read any more.
     #[error(
-        "the ledger {} is damaged: {why}; `kpmo ledger verify` tells more, and a copy is in the snapshot store",
+        "the ledger {} is damaged: {why} (`kpmo ledger verify` tells more). To go on, move it and the files \
+         beside it that begin with its name elsewhere: `kpmo governor start` begins a new one. Copies of it \
+         are in the snapshot store, where `restic -r \"$(kpmo probe path)\" --password-file \
+         \"$(kpmo probe password-file)\" snapshots` lists them",
         path.display()
     )]
     Corrupt {

@@ -60,6 +60,7 @@ pub(super) fn examine(means: &Means<'_>, document: &Document, path: &Path) -> Ve
     }
     if trusted {
         checks.extend(hooks(means, &location, entry, &name));
+        checks.extend(work_trees(&location));
     }
     if let Ok(commands) = git::hook_commands(git, &location) {
         checks.extend(commands.into_iter().map(|(name, command)| {
@@ -201,6 +202,25 @@ fn head_is_known(means: &Means<'_>, location: &Location, ledger: &Path, id: &str
     // Without the record nobody can say what is new.
     heads.is_none_or(|heads| heads.split(' ').any(|known| known == head))
         || git::led_to(&means.git, location, &[head], git::LedBy::Remotes).is_ok_and(|out| !out.is_empty())
+}
+
+/// Work trees that say for themselves where git looks for hooks: not here.
+fn work_trees(location: &Location) -> Vec<Check> {
+    let entries = std::fs::read_dir(location.common_dir.join("worktrees")).into_iter().flatten().flatten();
+    let dirs = entries.map(|entry| entry.path()).chain([location.common_dir.clone()]);
+    let says = |dir: std::path::PathBuf| {
+        let path = dir.join("config.worktree");
+        let text = std::fs::read_to_string(&path).unwrap_or_default().to_ascii_lowercase();
+        text.contains("hookspath").then(|| {
+            let said = format!(
+                "a work tree has a core.hooksPath of its own, and kpmo's hooks do not run in it: {}",
+                shown(&path)
+            );
+            Check::error("hooks-path", said, "run there: git config --worktree --unset core.hooksPath")
+                .at(&path)
+        })
+    };
+    dirs.filter_map(says).collect()
 }
 
 /// Commits that the rules did not pass and that are still there, as far as the
