@@ -35,6 +35,9 @@ use crate::{
     registry::{Document, Edit, FieldChange, RegistryError, Repo, RepoChange, without_credentials},
 };
 
+/// How many directories beside the one that is gone are looked at.
+const MOST_BESIDE: usize = 10_000;
+
 /// Where a registered repository is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whereabouts {
@@ -137,6 +140,18 @@ impl Governor {
         let stated = Stated::of(repo, identity.as_ref());
         answering::within(&repo.local_path, PATIENCE, move |_| stated.whereabouts())
             .unwrap_or(Whereabouts::Silent)
+    }
+
+    /// Where a repository is that is no longer at its path, if it was only given
+    /// another name there, by its mark.
+    pub(super) fn renamed(&self, repo: &Repo) -> Option<Location> {
+        let own = self.identities.of(repo.id.as_deref()?)?.mark?;
+        let entries = fs::read_dir(repo.local_path.parent()?).ok()?.flatten().take(MOST_BESIDE);
+        let is_it = |path: &PathBuf| {
+            [path.join(".git"), path.clone()].iter().any(|dir| mark(dir).as_deref() == Some(&*own))
+        };
+        let path = entries.map(|entry| entry.path()).find(is_it)?;
+        Location::at(&path).ok()
     }
 
     /// Registered repositories that are not where the registry says.

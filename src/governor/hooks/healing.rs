@@ -208,7 +208,11 @@ impl Governor {
         let found =
             answering::within(&repo.local_path, PATIENCE, |path| path.exists().then(|| Location::at(path)))?;
         Ok(match found {
-            None => Ok(()),
+            // The registry follows when somebody says so; hooks work all the while.
+            None => match self.renamed(repo) {
+                Some(location) => self.heal_at(repo, &location, true),
+                None => Ok(()),
+            },
             Some(Ok(location)) => self.heal_at(repo, &location, is_wrong),
             Some(Err(error)) => Err(error.into()),
         })

@@ -126,6 +126,7 @@ impl Watching {
 
     fn watch_files(&self, dir: &Path, wanted: impl IntoIterator<Item = (PathBuf, Noticed)>) {
         let mask = WatchFlags::MOVED_TO
+            | WatchFlags::MOVE_SELF
             | WatchFlags::CREATE
             | WatchFlags::CLOSE_WRITE
             | WatchFlags::DELETE
@@ -206,6 +207,10 @@ impl Watching {
         let mut state = locked(&self.state);
         let noticed = match state.by.get(&watch)? {
             Watched::Repo(repo) => Some(Noticed::Repo(repo.clone())),
+            // The top of a work tree has another name now.
+            Watched::Files(files) if events.contains(ReadFlags::MOVE_SELF) => {
+                files.values().find(|meaning| matches!(meaning, Noticed::Repo(_))).cloned()
+            }
             Watched::Files(files) => {
                 files.iter().find(|(file, _)| file.file_name() == name).map(|(_, meaning)| meaning.clone())
             }

@@ -169,6 +169,25 @@ fn so_is_one_in_a_file_that_it_includes_or_comes_to_include() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn hooks_go_on_in_a_repository_that_gets_another_name() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]);
+    let app = world.at("app");
+    app.git(["config", "core.hooksPath", ".hooks"]).fine();
+    World::script(&app.path.join(".hooks/pre-commit"), "#!/bin/sh\necho theirs >&2\n");
+    let world = world.up();
+    fs::rename(world.path("src/app"), world.path("src/renamed")).unwrap();
+    world.until_events("hooks-healed", 1);
+    let renamed = world.at("renamed");
+    renamed.stage("a.txt", "two\n").commit().says("theirs");
+    world.kpmo(["scan", ".", "--register"]).fine().says("app moved");
+    renamed.stage("key.txt", secret()).commit().refused().says("theirs");
+    // And goes back to what it was.
+    world.kpmo(["uninstall-hooks", "app"]).fine();
+    assert_eq!(renamed.ask(["config", "core.hooksPath"]), ".hooks");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn a_policy_that_judges_messages_has_their_hook_put_and_taken_away() {
     let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
     let app = world.at("app");
