@@ -27,21 +27,20 @@ impl Governor {
     /// can tell.
     pub(super) fn guard_program(&self) {
         match self.mend_program() {
-            Ok(None) => {}
-            Ok(Some(None)) => tracing::warn!("the hook program was taken away and is put back"),
-            Ok(Some(Some(kept))) => {
+            Ok(Mended::Nothing) => {}
+            Ok(Mended::Missing) => tracing::warn!("the hook program was taken away and is put back"),
+            Ok(Mended::Overwritten(kept)) => {
                 tracing::warn!(kept = %shown(&kept), "the hook program was overwritten and is put back");
             }
             Err(error) => tracing::error!(%error, "the hook program could not be put back"),
         }
     }
 
-    /// Where what stood in its place is kept, if anything did.
-    fn mend_program(&self) -> Result<Option<Option<PathBuf>>, Error> {
+    fn mend_program(&self) -> Result<Mended, Error> {
         let program = self.home.hook_program();
         let Some(Overwritten { spare, found }) = overwritten(&program, &self.home.spare_hook_program())?
         else {
-            return Ok(None);
+            return Ok(Mended::Nothing);
         };
         let name = jiff::Timestamp::now().strftime("overwritten-%Y%m%dT%H%M%S.%6f").to_string();
         let kept = self.home.state.join(name);
@@ -57,8 +56,16 @@ impl Governor {
             draft.attributes.insert("kept".into(), shown(&kept));
         }
         self.ledger.append(draft)?;
-        Ok(Some(found.map(|_| kept)))
+        Ok(found.map_or(Mended::Missing, |_| Mended::Overwritten(kept)))
     }
+}
+
+/// What was done about the program.
+enum Mended {
+    Nothing,
+    Missing,
+    /// Where what stood in its place is kept.
+    Overwritten(PathBuf),
 }
 
 /// The bytes of the spare copy, and those that stand in its program's place; `None`:
