@@ -11,7 +11,7 @@
 //! them. A place that is not there is not watched until somebody asks again.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     ffi::OsStr,
     fs,
     mem::MaybeUninit,
@@ -48,8 +48,12 @@ pub(super) enum Noticed {
 /// What a watch is for.
 enum Watched {
     Repo(PathBuf),
-    /// These files of a directory, and what it means when they change.
-    Files(BTreeMap<PathBuf, Noticed>),
+    /// Of a directory these files; and, where it is the top of a repository's work
+    /// tree, [`READ_BY_OTHERS`].
+    Within {
+        files: BTreeSet<PathBuf>,
+        top_of: Option<PathBuf>,
+    },
     /// Nothing: taking it away wakes the thread.
     Bell,
 }
@@ -112,19 +116,20 @@ impl Watching {
             self.add(&location.common_dir.join(place), mask, |_| Watched::Repo(repo.to_owned()));
         }
         if let Some(top) = &location.work_tree {
-            let meaning = Noticed::Repo(repo.to_owned());
-            self.watch_files(top, READ_BY_OTHERS.map(|name| (top.join(name), meaning.clone())));
+            self.watch_within(top, |_, top_of| *top_of = Some(repo.to_owned()));
         }
     }
 
     /// Watches a file by the directory that it is in, or may come to be in.
     pub(super) fn watch_file(&self, path: &Path) {
         if let Some(dir) = path.parent() {
-            self.watch_files(dir, [(path.to_owned(), Noticed::File(path.to_owned()))]);
+            self.watch_within(dir, |files, _| {
+                files.insert(path.to_owned());
+            });
         }
     }
 
-    fn watch_files(&self, dir: &Path, wanted: impl IntoIterator<Item = (PathBuf, Noticed)>) {
+    fn watch_within(&self, dir: &Path, note: impl FnOnce(&mut BTreeSet<PathBuf>, &mut Option<PathBuf>)) {
         let mask = WatchFlags::MOVED_TO
             | WatchFlags::MOVE_SELF
             | WatchFlags::CREATE
@@ -134,12 +139,12 @@ impl Watching {
             | WatchFlags::ATTRIB
             | WatchFlags::ONLYDIR;
         self.add(dir, mask, |before| {
-            let mut files = match before {
-                Some(Watched::Files(files)) => files,
-                _ => BTreeMap::new(),
+            let (mut files, mut top_of) = match before {
+                Some(Watched::Within { files, top_of }) => (files, top_of),
+                _ => (BTreeSet::new(), None),
             };
-            files.extend(wanted);
-            Watched::Files(files)
+            note(&mut files, &mut top_of);
+            Watched::Within { files, top_of }
         });
     }
 
@@ -207,12 +212,13 @@ impl Watching {
         let mut state = locked(&self.state);
         let noticed = match state.by.get(&watch)? {
             Watched::Repo(repo) => Some(Noticed::Repo(repo.clone())),
-            // The top of a work tree has another name now.
-            Watched::Files(files) if events.contains(ReadFlags::MOVE_SELF) => {
-                files.values().find(|meaning| matches!(meaning, Noticed::Repo(_))).cloned()
-            }
-            Watched::Files(files) => {
-                files.iter().find(|(file, _)| file.file_name() == name).map(|(_, meaning)| meaning.clone())
+            Watched::Within { files, top_of } => {
+                let is_read = name.is_some_and(|name| READ_BY_OTHERS.iter().any(|known| name == *known));
+                // Or it has another name now.
+                let concerns_repo = is_read || events.contains(ReadFlags::MOVE_SELF);
+                let repo = top_of.as_ref().filter(|_| concerns_repo).cloned().map(Noticed::Repo);
+                let file = || files.iter().find(|file| file.file_name() == name).cloned().map(Noticed::File);
+                repo.or_else(file)
             }
             Watched::Bell => None,
         };
@@ -228,9 +234,9 @@ impl Watching {
         let Some(Some(inotify)) = self.inotify.get() else { return };
         let is_its = |watched: &mut Watched| match watched {
             Watched::Repo(path) => path == repo,
-            Watched::Files(files) => {
-                files.retain(|_, meaning| !matches!(meaning, Noticed::Repo(path) if path == repo));
-                files.is_empty()
+            Watched::Within { files, top_of } => {
+                top_of.take_if(|path| *path == repo);
+                files.is_empty() && top_of.is_none()
             }
             Watched::Bell => false,
         };
