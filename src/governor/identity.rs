@@ -29,7 +29,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Error, Governor, calm, errands::Errands, locked};
+use super::{Error, Governor, calm, doctor::waiting_events, errands::Errands, locked};
 use crate::{
     fs::{
         RealWriter, Writer,
@@ -169,7 +169,8 @@ pub(super) fn start(governor: &Arc<Governor>) {
             }
             // It has just answered.
             let is_recorded = locked(&governor.identities.recorded).contains(&id);
-            if !is_recorded && governor.complete_by_id(&id) {
+            // Events that wait may be of what is new here: they are worked off first.
+            if !is_recorded && waiting_events(&governor.home) == 0 && governor.complete_by_id(&id) {
                 locked(&governor.identities.recorded).insert(id);
             }
             if is_changed && governor.identities.errands.is_idle() {

@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use super::super::{Error, Governor, Reason, commit::summary, doctor::waiting_events};
+use super::super::{Error, Governor, commit::summary};
 use crate::{
     git::{self, Location},
     ledger::{CommitState, EventDraft, EventKind},
@@ -18,10 +18,6 @@ impl Governor {
     /// something is: at the governor's start, and when hooks were put in place.
     pub(in super::super) fn judge_missed(&self, repo: &Repo, location: &Location) -> Result<(), Error> {
         let Some(id) = repo.id.as_deref() else { return Ok(()) };
-        if waiting_events(&self.home) > 0 {
-            // Among them may be those of these very commits.
-            return Err(Error::new(Reason::Overloaded, "events wait to be worked off"));
-        }
         let objects = git::open(&self.git, location)?;
         let Some(head) = objects.head()?.commit else { return Ok(()) };
         if self.ledger.commit_state(id, &head)?.is_some() || self.heads_before(id)?.contains(&head) {
