@@ -2,7 +2,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde_json::{Map, Value, json};
@@ -103,7 +103,8 @@ async fn governor(context: &Context, known: &[Check]) -> Check {
         );
         return Check::error("governor", said, "run `kpmo up` with the newer one");
     }
-    let wrong = known.iter().filter(|check| check.level == Level::Error);
+    let is_file = |check: &&Check| matches!(check.rule, "registry" | "policy" | "settings");
+    let wrong = known.iter().filter(is_file).filter(|check| check.level == Level::Error);
     let files: Vec<String> = wrong.filter_map(|check| check.path.as_deref().map(shown)).collect();
     let mut problems = now.problems;
     problems.retain(|problem| !files.iter().any(|file| problem.contains(file)));
@@ -132,11 +133,10 @@ fn close(options: &Options, parts: &[Part]) -> Result<bool, Failure> {
 /// Mends what is safe, and has the governor put hooks in place where they are not.
 fn mend(context: &Context, options: &Options, parts: &[Part]) -> Result<(), Failure> {
     let mut mended = close(options, parts)?;
-    let is_wrong = |rule| {
-        let mut all = parts.iter().flat_map(|part| &part.checks);
-        all.any(|check| check.rule == rule && check.level == Level::Error)
-    };
-    if is_wrong("programs") {
+    // Not those of another version: this one may be the older.
+    let runs = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0);
+    let home = &context.home;
+    if home.state.is_dir() && !(runs(&home.hook_program()) && runs(&home.bin.join("kpmo"))) {
         let would = if options.dry_run { "would be put there anew" } else { "are put there anew" };
         if !options.dry_run {
             programs::install(&context.home, &RealWriter)?;

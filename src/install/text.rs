@@ -22,9 +22,10 @@ use std::{
 
 use super::{HooksPlace, events};
 
+/// The files at the top of a work tree that prek (and pre-commit) go by.
+const CONFIGURATIONS: [&str; 3] = ["prek.toml", ".pre-commit-config.yaml", ".pre-commit-config.yml"];
 /// The files at the top of a work tree by which hooks are texts, or not.
-pub const READ_BY_OTHERS: [&str; 4] =
-    [ATTRIBUTES, "prek.toml", ".pre-commit-config.yaml", ".pre-commit-config.yml"];
+pub const READ_BY_OTHERS: [&str; 4] = [ATTRIBUTES, CONFIGURATIONS[0], CONFIGURATIONS[1], CONFIGURATIONS[2]];
 const ATTRIBUTES: &str = ".gitattributes";
 /// The hooks of Git LFS.
 pub const HOOKS_OF_LFS: [&str; 4] = ["pre-push", "post-checkout", "post-commit", "post-merge"];
@@ -94,8 +95,7 @@ fn says_shared(config: &str) -> bool {
 pub(super) fn hooks_of_prek(work_tree: Option<&Path>) -> Vec<&'static str> {
     let Some(work_tree) = work_tree else { return Vec::new() };
     let mut found = Vec::new();
-    for path in READ_BY_OTHERS.into_iter().filter(|name| *name != ATTRIBUTES).map(|name| work_tree.join(name))
-    {
+    for path in CONFIGURATIONS.map(|name| work_tree.join(name)) {
         let Ok(meta) = fs::metadata(&path) else { continue };
         if !meta.is_file() {
             continue;

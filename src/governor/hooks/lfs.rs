@@ -25,17 +25,23 @@ const SENDS: &str = "pre-push";
 impl Governor {
     /// Before a push, of which the hook runs what has come meanwhile.
     pub(in super::super) fn let_lfs_send(&self, repo: &Repo, location: &Location) {
-        let turn = self.healing.turn(location);
-        let _turn = locked(&turn);
-        self.let_lfs_install(repo, location);
+        // Of most repositories nobody need wait for their turn.
+        if Self::lacks_lfs(location) {
+            let turn = self.healing.turn(location);
+            let _turn = locked(&turn);
+            self.let_lfs_install(repo, location);
+        }
+    }
+
+    fn lacks_lfs(location: &Location) -> bool {
+        install::uses_lfs(&location.common_dir, location.work_tree.as_deref())
+            && !install::is_chained(&location.common_dir, SENDS)
     }
 
     /// Does so where it is due. What can't be done is done without, as it is where
     /// there is no Git LFS.
     pub(super) fn let_lfs_install(&self, repo: &Repo, location: &Location) {
-        if !install::uses_lfs(&location.common_dir, location.work_tree.as_deref())
-            || install::is_chained(&location.common_dir, SENDS)
-        {
+        if !Self::lacks_lfs(location) {
             return;
         }
         match self.try_to_let_lfs(repo, location) {
