@@ -4518,8 +4518,9 @@ pub mod issue_event_client {
             req.extensions_mut().insert(GrpcMethod::new("kanban.v1.IssueEvent", "Emit"));
             self.inner.unary(req, path, codec).await
         }
-        /// Replays from a sequence number and then, if asked, follows live. A slow
-        /// reader loses nothing: it reads the ledger, not a queue.
+        /// Replays from a sequence number and then, if asked, follows live. What was
+        /// done before the call is among it. A slow reader loses nothing: it reads the
+        /// ledger, not a queue.
         pub async fn stream(
             &mut self,
             request: impl tonic::IntoRequest<super::StreamRequest>,
@@ -4574,8 +4575,9 @@ pub mod issue_event_server {
             >
             + std::marker::Send
             + 'static;
-        /// Replays from a sequence number and then, if asked, follows live. A slow
-        /// reader loses nothing: it reads the ledger, not a queue.
+        /// Replays from a sequence number and then, if asked, follows live. What was
+        /// done before the call is among it. A slow reader loses nothing: it reads the
+        /// ledger, not a queue.
         async fn stream(
             &self,
             request: tonic::Request<super::StreamRequest>,

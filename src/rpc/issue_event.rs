@@ -73,6 +73,16 @@ impl IssueEvent for Service {
             let repo = request.repo.clone();
             filter.repo_id = Some(aside(move || governor.history_of(&repo)).await?);
         }
+        // What has happened is to be read, also where its group is not written yet. Where
+        // it can't be, there is the rest.
+        let governor = Arc::clone(&self.0);
+        aside(move || {
+            if let Err(error) = governor.ledger().flush() {
+                tracing::info!(%error, "events are read without the newest");
+            }
+            Ok(())
+        })
+        .await?;
         let (events, receiver) = mpsc::channel(PAGE);
         tokio::spawn(replay(Arc::clone(&self.0), request.from_seq.max(1), filter, request.follow, events));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))

@@ -6,6 +6,8 @@ use std::{fs, path::Path};
 use super::{hooks, refuses};
 use crate::world::{Repo, World, peer};
 
+const HOOKS: [&str; 4] = ["pre-push", "post-checkout", "post-commit", "post-merge"];
+
 /// With the filters of Git LFS, as `git lfs install` sets them up for a user.
 fn world() -> Option<World> {
     peer("git-lfs")?;
@@ -35,8 +37,7 @@ fn what_it_keeps_is_sent_where_kpmo_was_first() {
     app.git(["lfs", "track", "*.bin"]).fine();
     assert_eq!(sent(&app, &other, "first.bin"), 1);
     refuses(&world, &app);
-    let hook = app.path.join(".git/hooks/pre-push");
-    world.until("the hook is a text", || !hook.is_symlink());
+    world.until("its hooks are texts", || HOOKS.iter().all(|name| !app.hook(name).is_symlink()));
 
     // Told to write over kpmo's hooks, it does; both work all the same.
     app.git(["lfs", "update", "--force"]).fine();

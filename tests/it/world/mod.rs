@@ -61,14 +61,17 @@ impl World {
         for path in [world.home().join("bin"), world.user(), world.path("src")] {
             fs::create_dir_all(path).unwrap();
         }
-        for (name, program) in
-            [("kpmo", env!("CARGO_BIN_EXE_kpmo")), ("kpmo-hook", env!("CARGO_BIN_EXE_kpmo-hook"))]
-        {
-            let installed = world.home().join("bin").join(name);
-            // A link is as good as a copy, and these are large.
-            if fs::hard_link(program, &installed).is_err() {
-                put_program(&installed, fs::File::open(program).unwrap());
-            }
+        // A link is as good as a copy, and this one is large. Not so the hook: what a
+        // tool writes through one of a repository's is to stay in its world.
+        let kpmo = world.home().join("bin/kpmo");
+        if fs::hard_link(env!("CARGO_BIN_EXE_kpmo"), &kpmo).is_err() {
+            Self::program(&kpmo, Path::new(env!("CARGO_BIN_EXE_kpmo")));
+        }
+        // Where it is given, as users get it.
+        let hook =
+            std::env::var_os("KPMO_TEST_HOOK").unwrap_or_else(|| env!("CARGO_BIN_EXE_kpmo-hook").into());
+        for name in ["kpmo-hook", ".kpmo-hook.spare"] {
+            Self::program(&world.home().join("bin").join(name), Path::new(&hook));
         }
         world
     }
