@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Failure;
+use super::{Context, Failure};
 use crate::{
     client::Home,
     fs::{IoContext, RealWriter, Writer, shown},
@@ -36,10 +36,11 @@ pub(super) fn install(home: &Home, writer: &dyn Writer) -> Result<bool, Failure>
 }
 
 /// Puts them there where there is none to lead hooks to. Where that can't be done,
-/// whoever wants hooks is told.
-pub(super) fn ensure(home: &Home) {
-    if !home.hook_program().exists() {
-        let _ = install(home, &RealWriter);
+/// whoever wants hooks is told; in a home that no governor can listen in, nothing is
+/// put.
+pub(super) fn ensure(context: &Context) {
+    if context.socket().is_ok() && !context.home.hook_program().exists() {
+        let _ = install(&context.home, &RealWriter);
     }
 }
 

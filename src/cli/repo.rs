@@ -82,7 +82,7 @@ fn add(context: &Context, options: RepoAdd) -> Result<u8, Failure> {
         base_version: String::new(),
     };
     if !options.no_hooks && !options.dry_run {
-        programs::ensure(&context.home);
+        programs::ensure(context);
     }
     let added = context.block_on(async {
         let mut client = RepoRegistryClient::new(context.governor().await?);

@@ -38,7 +38,7 @@ struct Scanned {
 pub(super) fn run(context: &Context, options: &Scan) -> Result<u8, Failure> {
     let roots = roots(&options.roots)?;
     if options.register && !options.dry_run {
-        programs::ensure(&context.home);
+        programs::ensure(context);
     }
     context.block_on(async {
         let connection = context.governor().await?;

@@ -25,6 +25,8 @@ pub enum StartError {
     NoProgram(PathBuf),
     /// The program could not be run.
     Spawn(PathBuf, io::Error),
+    /// One runs, and is looked for elsewhere: where it listens, and what was asked for.
+    Elsewhere(PathBuf, PathBuf),
     /// It started and gave up; what it said.
     Failed(String),
     /// It did not come up in time.
@@ -43,6 +45,13 @@ impl fmt::Display for StartError {
                 path.display()
             ),
             Self::Spawn(path, error) => write!(f, "cannot run {}: {error}", path.display()),
+            Self::Elsewhere(listens, asked) => write!(
+                f,
+                "this home's governor listens on {}, and KPMO_SOCKET is {}; unset it, or run `kpmo governor \
+                 stop` without it and start anew",
+                listens.display(),
+                asked.display()
+            ),
             Self::Failed(said) => write!(f, "the governor did not start: {said}"),
             Self::TooSlow(after) => {
                 write!(f, "the governor did not come up within {} ms", after.as_millis())
@@ -102,6 +111,9 @@ pub async fn connect_or_start(
                 Err(_) => return Err(StartError::TooSlow(budgets.start())),
                 Ok(Err(error)) => return Err(error),
                 Ok(Ok(Started::ByAnother)) => {
+                    if let Some(listens) = listens_elsewhere(home, &socket, budgets.connect()).await {
+                        return Err(StartError::Elsewhere(listens, socket));
+                    }
                     // Which is about to serve, or to end: look again.
                     tokio::time::sleep(PAUSE).await;
                     continue;
@@ -119,6 +131,15 @@ pub async fn connect_or_start(
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Where the home's governor can be reached, if that is not `asked`.
+async fn listens_elsewhere(home: &Home, asked: &Path, within: Duration) -> Option<PathBuf> {
+    let recorded = Endpoint::read(home)?;
+    if recorded.socket == asked {
+        return None;
+    }
+    connect(&recorded.socket, within).await.ok().map(|_| recorded.socket)
 }
 
 /// The start lock, if nobody else holds it.

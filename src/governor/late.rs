@@ -71,6 +71,19 @@ impl Standing {
         Self { state, findings: Vec::new(), known: true, error: None, judged: None }
     }
 
+    /// What the ledger is told of it, without a word of a hook's.
+    pub fn draft(&self, subject: &Subject, repo_id: &str, commit: &str) -> EventDraft {
+        let kind = match self.state {
+            CommitState::Validated => EventKind::HeadMoved,
+            _ => EventKind::LateVerdict,
+        };
+        let mut draft = EventDraft::new(kind, "governor");
+        draft.repo_id = Some(repo_id.to_owned());
+        draft.attributes = summary(&self.findings);
+        draft.projection = Some(self.projection(subject, commit));
+        draft
+    }
+
     /// What the ledger is to remember of it: where its tree was judged, that
     /// verdict, too, so that a commit that is only reworded is not judged again.
     pub fn projection(&self, subject: &Subject, commit: &str) -> Projection {
@@ -186,11 +199,8 @@ impl Governor {
             }
             match self.judge_commit(&subject, &*objects, commit, deadline) {
                 Ok(standing) if standing.state.passed() => {
-                    let mut draft = EventDraft::new(EventKind::LateVerdict, "governor");
-                    draft.repo_id = Some(id.to_owned());
-                    draft.attributes = summary(&standing.findings);
-                    draft.projection = Some(standing.projection(&subject, commit));
-                    self.ledger.append_later(draft);
+                    let draft = standing.draft(&subject, id, commit);
+                    self.ledger.append_later(EventDraft { kind: EventKind::LateVerdict, ..draft });
                     is_better = true;
                 }
                 // It had only what others left of the time: next time it comes first.

@@ -170,11 +170,8 @@ impl Governor {
             && !is_late
             && standing.state != CommitState::Validated
         {
-            let mut draft = EventDraft::new(EventKind::LateVerdict, "hook");
-            draft.repo_id = Some(id.to_owned());
-            draft.attributes = summary(&standing.findings);
-            draft.projection = Some(standing.projection(subject, commit));
-            self.ledger.append_later(draft);
+            let draft = standing.draft(subject, id, commit);
+            self.ledger.append_later(EventDraft { actor: "hook".to_owned(), ..draft });
         }
         if let Some(mut error) = standing.error {
             error.message = format!("commit {}: {}", commit.get(..10).unwrap_or(commit), error.message);

@@ -41,7 +41,7 @@ pub use report::{HookAction, HookChange, HooksState, Report};
 pub use text::{HOOKS_OF_LFS, READ_BY_OTHERS, uses_lfs};
 
 use crate::fs::{DryRun, Writer, shown};
-use aside::make_dir;
+use aside::{Aside, make_dir};
 use dir::HookDir;
 use owner::{look, runnable, standing};
 use place::Layout;
@@ -233,7 +233,7 @@ pub fn uninstall(
 
 /// Whether a hook of this name is kept beside the repository's own hooks directory.
 pub fn is_chained(common_dir: &Path, name: &str) -> bool {
-    common_dir.join("hooks.kpmo").join(name).exists()
+    Aside::of(&common_dir.join("hooks"), Path::new(""), &DryRun::default()).place(name).exists()
 }
 
 /// Where a tool may put its hooks that kpmo's are in the way of: they are then

@@ -203,13 +203,14 @@ impl Shadow<'_> {
     }
 
     /// Whether it came before a `core.hooksPath` of the user's or the system's that is
-    /// no more: then git is to look where it does by default.
+    /// no more: then git is to look where it does by default. What another home put there
+    /// is taken over first.
     pub(super) fn is_past(&self, layout: &Layout) -> Result<bool, InstallError> {
         if !matches!(layout, Layout::Shadowed | Layout::Moved { .. }) || self.place.hooks().is_symlink() {
             return Ok(false);
         }
         let before = self.before(layout)?;
-        Ok(!before.local && before.inherited.is_none())
+        Ok(!before.local && before.inherited.is_none() && !self.dir().is_another_homes()?)
     }
 
     /// Writes a file of the record, unless it says so already. Whoever may

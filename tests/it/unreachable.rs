@@ -247,6 +247,22 @@ fn a_directory_that_others_may_enter_is_refused_with_the_mend() {
 }
 
 #[test]
+fn one_that_listens_elsewhere_than_it_is_looked_for_is_told_at_once() {
+    let world = with_app().patient().up();
+    let (listens, asked) = (world.home().join("run/governor.sock"), world.path("elsewhere/g.sock"));
+    let said = format!("listens on {}, and KPMO_SOCKET is {}", listens.display(), asked.display());
+    let mut kpmo = world.command(world.home().join("bin/kpmo"));
+    Ran::of(kpmo.args(["repo", "list"]).env("KPMO_SOCKET", &asked)).ended(2).says(&said);
+    let app = world.at("app");
+    app.stage("a.txt", "two\n");
+    let mut git = app.command("git");
+    git.args(["commit", "-qm", "change"]).env("KPMO_SOCKET", &asked);
+    Ran::of(&mut git).fine().says("this commit was not judged").says(&said);
+    // It is worked off all the same: the home is one.
+    world.until("what the hooks kept is taken in", || world.spool().is_empty());
+}
+
+#[test]
 fn a_path_too_long_for_a_socket_is_named_with_its_length() {
     let world = with_app().patient().up();
     world.stop();
@@ -256,6 +272,12 @@ fn a_path_too_long_for_a_socket_is_named_with_its_length() {
         let mut kpmo = world.command(world.home().join("bin/kpmo"));
         kpmo.arg("--home").arg(&deep).args(["governor", command]);
         Ran::of(&mut kpmo).ended(2).says(&length).says("a unix socket takes at most 103").says("KPMO_SOCKET");
+    }
+    for words in [&["repo", "add"][..], &["scan", "--register"]] {
+        let mut kpmo = world.command(world.home().join("bin/kpmo"));
+        kpmo.arg("--home").arg(&deep).args(words).arg(world.path("src/app"));
+        Ran::of(&mut kpmo).ended(2);
+        assert!(!deep.exists(), "{words:?}");
     }
     // A hook whose home has moved there.
     fs::create_dir_all(deep.parent().unwrap()).unwrap();

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::super::{
     Error, Governor,
     call::HookCall,
-    commit::{Subject, hook_name, summary},
+    commit::{Subject, hook_name},
     registration::HEADS,
 };
 use crate::{
@@ -130,16 +130,8 @@ impl Governor {
                 validated.push(commit);
                 continue;
             }
-            let kind = match standing.state {
-                CommitState::Validated => EventKind::HeadMoved,
-                _ => EventKind::LateVerdict,
-            };
-            let mut late = EventDraft::new(kind, "governor");
-            late.event_id = derived_id(call.id, &commit);
-            late.repo_id = Some(id.to_owned());
-            late.attributes = summary(&standing.findings);
-            late.projection = Some(standing.projection(subject, &commit));
-            self.ledger.append_later(late);
+            let late = standing.draft(subject, id, &commit);
+            self.ledger.append_later(EventDraft { event_id: derived_id(call.id, &commit), ..late });
         }
         if !validated.is_empty() {
             draft.projection = Some(Projection::Commits { ids: validated, state: CommitState::Validated });

@@ -1,12 +1,9 @@
 //! Commits that no event told of: made while hooks were not there, or while nobody
 //! could write an event down.
 
-use uuid::Uuid;
-
-use super::super::{Error, Governor, commit::summary};
+use super::super::{Error, Governor};
 use crate::{
     git::{self, Location},
-    ledger::{CommitState, EventDraft, EventKind},
     registry::Repo,
 };
 
@@ -35,16 +32,7 @@ impl Governor {
             if standing.known {
                 continue;
             }
-            let kind = match standing.state {
-                CommitState::Validated => EventKind::HeadMoved,
-                _ => EventKind::LateVerdict,
-            };
-            let mut draft = EventDraft::new(kind, "governor");
-            draft.event_id = Uuid::now_v7();
-            draft.repo_id = Some(id.to_owned());
-            draft.attributes = summary(&standing.findings);
-            draft.projection = Some(standing.projection(&subject, &commit));
-            self.ledger.append_later(draft);
+            self.ledger.append_later(standing.draft(&subject, id, &commit));
         }
         Ok(self.ledger.flush()?)
     }

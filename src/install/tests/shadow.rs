@@ -130,6 +130,29 @@ fn a_directory_for_all_repositories_comes_back_as_inherited() {
 }
 
 #[test]
+fn another_homes_directory_that_comes_before_nothing_is_taken_over_and_then_out() {
+    let fixture = Fixture::new();
+    let other = fixture.top().join("other/bin");
+    fs::create_dir_all(&other).unwrap();
+    script(&other.join("kpmo-hook"), super::HOOK_PROGRAM);
+    fs::write(other.join("home.json"), "{}").unwrap();
+    let global = fixture.home.join("gitconfig");
+    fs::write(&global, format!("[core]\n\thooksPath = {}\n", fixture.home.display())).unwrap();
+    let theirs = Wanted { program: &other.join("kpmo-hook"), ..fixture.wanted() };
+    install(&fixture.place(), &theirs, &fixture, &RealWriter).unwrap();
+
+    fs::write(&global, "").unwrap();
+    for dir in [fixture.shadow(), fixture.hooks()] {
+        let report = fixture.install();
+        assert_eq!((report.state, report.hooks_dir), (HooksState::Ok, dir.clone()));
+        assert_eq!(fs::read_link(dir.join("pre-commit")).unwrap(), fixture.program);
+        fixture.commit();
+        assert_eq!(fixture.calls()[..1], ["kpmo pre-commit"]);
+    }
+    assert!(!fixture.try_git(&fixture.repo, &["config", "core.hooksPath"]).status.success());
+}
+
+#[test]
 fn a_directory_for_all_repositories_is_followed_while_it_is_one() {
     let fixture = Fixture::new();
     let config = |hooks: &str| {
