@@ -1640,6 +1640,8 @@ pub enum RegistryRule {
     Converted = 14,
     /// A value of the predecessor's that was left out.
     Dropped = 15,
+    /// A path that leads, by links, to where another entry's does.
+    SamePlace = 16,
 }
 impl RegistryRule {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1664,6 +1666,7 @@ impl RegistryRule {
             Self::NotARepository => "REGISTRY_RULE_NOT_A_REPOSITORY",
             Self::Converted => "REGISTRY_RULE_CONVERTED",
             Self::Dropped => "REGISTRY_RULE_DROPPED",
+            Self::SamePlace => "REGISTRY_RULE_SAME_PLACE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1685,6 +1688,7 @@ impl RegistryRule {
             "REGISTRY_RULE_NOT_A_REPOSITORY" => Some(Self::NotARepository),
             "REGISTRY_RULE_CONVERTED" => Some(Self::Converted),
             "REGISTRY_RULE_DROPPED" => Some(Self::Dropped),
+            "REGISTRY_RULE_SAME_PLACE" => Some(Self::SamePlace),
             _ => None,
         }
     }

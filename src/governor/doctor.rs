@@ -17,6 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::registry::Places;
 use crate::{
     client::Home,
     git::{Git, Location},
@@ -165,6 +166,11 @@ impl<'a> Doctor<'a> {
                 .collect();
             looking.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect()
         });
+        let mut places = Places::default();
+        wrong.extend(repos.iter().filter_map(|repo| {
+            let (said, fix) = places.doubled(repo)?;
+            Some(Check::warn("same-place", said, fix).at(&repo.local_path).of(&repo.name))
+        }));
         if wrong.is_empty() {
             let count = repos.len();
             let things = if count == 1 { "repository" } else { "repositories" };

@@ -1,7 +1,7 @@
 //! `repos.yml` as a whole: take over the predecessor's, check, export.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet, hash_map::Entry},
     fs,
     path::{Path, PathBuf},
 };
@@ -193,8 +193,15 @@ pub fn check_registry(path: &Path, home: &Path, memory: Option<PathBuf>) -> Resu
         Err(error) => return Err(error.into()),
     };
     let mut warnings = Vec::new();
+    let mut places = Places::default();
     for (repo, place) in document.iter().flat_map(|(_, places)| places) {
         warnings.extend(unusual(&Former { repo: repo.clone(), path: place.clone() }));
+        warnings.extend(places.doubled(repo).map(|(message, fix)| Problem {
+            rule: FileRule::SamePlace,
+            message,
+            fix: fix.to_owned(),
+            ..place.clone()
+        }));
     }
     let all = errors.len() + left_out + warnings.len();
     errors.truncate(TOLD_MAX);
@@ -207,6 +214,28 @@ pub fn check_registry(path: &Path, home: &Path, memory: Option<PathBuf>) -> Resu
         errors,
         warnings,
     })
+}
+
+/// Where entries are, with links followed: two that are at one place are one
+/// repository, which hooks and snapshots know by one of its names only.
+#[derive(Default)]
+pub(super) struct Places(HashMap<PathBuf, String>);
+
+impl Places {
+    /// What to say of an entry that is where one before it is, and the mend.
+    pub(super) fn doubled(&mut self, repo: &Repo) -> Option<(String, &'static str)> {
+        let place = fs::canonicalize(&repo.local_path).ok()?;
+        match self.0.entry(place) {
+            Entry::Vacant(free) => {
+                free.insert(repo.name.clone());
+                None
+            }
+            Entry::Occupied(taken) => Some((
+                format!("{} is the repository that `{}` is, by a link", shown(&repo.local_path), taken.get()),
+                "take one of the two entries out",
+            )),
+        }
+    }
 }
 
 /// What is not as it should be at an entry's path; no reason not to have it.

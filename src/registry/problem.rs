@@ -58,6 +58,8 @@ rules! {
     Converted = "converted",
     /// A value of the predecessor's that was left out.
     Dropped = "dropped",
+    /// A path that leads, by links, to where another entry's does.
+    SamePlace = "same-place",
 }
 
 /// What is wrong, before its place is looked up.

@@ -178,6 +178,14 @@ fn what_is_wrong_with_the_home_is_told_with_its_mend() {
     let registry = world.registry();
     world.configure("repos.yml", &format!("{registry}  - nmae: x\n"));
     wrong("config/repos.yml:", "fix: mend the line");
+    std::os::unix::fs::symlink("app", world.path("src/link")).unwrap();
+    let link = world.path("src/link");
+    world.configure(
+        "repos.yml",
+        &format!("{registry}  - {{name: link, local_path: \"{}\"}}\n", link.display()),
+    );
+    let doubled = "/src/link is the repository that `app` is, by a link";
+    world.kpmo(["doctor"]).fine().says(doubled).says("take one of the two entries out");
     world.configure("repos.yml", &registry);
     doctor(&world, &app, &[]).fine();
 
@@ -193,6 +201,7 @@ fn what_is_wrong_with_the_home_is_told_with_its_mend() {
     wrong("gave no sign of life", "`kpmo governor restart --force`");
     world.signal("CONT");
 
+    world.spare_no_hook();
     let hook = world.home().join("bin/kpmo-hook");
     fs::rename(&hook, world.path("kept")).unwrap();
     wrong("bin/kpmo-hook is not there", "run `kpmo up`");

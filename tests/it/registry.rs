@@ -176,6 +176,12 @@ fn a_file_is_checked_without_a_governor() {
         .says(":3:27: warning: ")
         .says("/u/a does not exist: clone it there, or take the entry out")
         .says("1 repository, 1 warning");
+    std::os::unix::fs::symlink("real", world.user().join("link")).unwrap();
+    check(
+        "version: 1\nrepos:\n  - {name: real, local_path: ~/real}\n  - {name: other, local_path: ~/link}\n",
+    )
+    .fine()
+    .says("/u/link is the repository that `real` is, by a link: take one of the two entries out");
     let ran =
         check("version: 1\nrepos:\n  - name: a\n    local_path: a\n    stage: proud\n    colour: red\n");
     ran.ended(1)

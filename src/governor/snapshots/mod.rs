@@ -13,6 +13,7 @@ mod retention;
 mod upkeep;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
@@ -41,6 +42,8 @@ pub use upkeep::{StoreReport, VerifyReport};
 /// does not keep all others waiting: each capture has threads and tens of megabytes
 /// of its own.
 const WORKERS: usize = 2;
+/// Repositories that are named where they lack a snapshot for one reason.
+const NAMED: usize = 3;
 /// How long git waits before a rebase for the state that is about to go.
 const BEFORE_REBASE: Duration = Duration::from_millis(180);
 
@@ -307,15 +310,28 @@ impl Governor {
         running
     }
 
-    /// What is wrong with snapshots, a line each.
+    /// What is wrong with snapshots, a line for each reason.
     pub(super) fn snapshot_problems(&self) -> Vec<String> {
         let failures = self.snapshots.queue.failures().into_iter();
-        let mut problems: Vec<String> = failures
-            .filter_map(|(id, why)| Some(format!("no snapshot of {}: {why}", self.registered_as(&id)?.name)))
-            .collect();
-        problems.sort();
-        problems
+        told_together(failures.filter_map(|(id, why)| Some((self.registered_as(&id)?.name, why))))
     }
+}
+
+/// One reason often holds for all of a machine's repositories.
+fn told_together(failures: impl Iterator<Item = (String, String)>) -> Vec<String> {
+    let mut by_reason = BTreeMap::<String, BTreeSet<String>>::new();
+    for (name, why) in failures {
+        by_reason.entry(why).or_default().insert(name);
+    }
+    let told = by_reason.into_iter().map(|(why, names)| {
+        let shown: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
+        let more = match names.len() - shown.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("no snapshot of {}{more}: {why}", shown.join(", "))
+    });
+    told.collect()
 }
 
 /// How far a repository's snapshot has come.
@@ -351,5 +367,18 @@ fn record(taken: contract::SnapshotTaken, repo: &Repo, trigger: &str) -> Snapsho
         bytes: taken.bytes,
         added: taken.added_bytes,
         ledger_seq: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repositories_without_a_snapshot_are_told_by_reason() {
+        let failures =
+            [("b", "full"), ("d", "gone"), ("c", "full"), ("a", "full"), ("e", "full"), ("f", "full")];
+        let told = told_together(failures.map(|(name, why)| (name.to_owned(), why.to_owned())).into_iter());
+        assert_eq!(told, ["no snapshot of a, b, c and 2 more: full", "no snapshot of d: gone"]);
     }
 }

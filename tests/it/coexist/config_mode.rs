@@ -50,6 +50,7 @@ fn git_runs_the_entries_and_no_hooks_directory_is_touched() {
     assert_eq!(entries(&world), 9);
     let app = world.at("app");
     // Without the program git goes on.
+    world.spare_no_hook();
     fs::rename(world.home().join("bin/kpmo-hook"), world.home().join("bin/gone")).unwrap();
     app.stage("bad.txt", secret()).commit().fine().hides("kpmo");
     app.git(["reset", "-q", "--hard", "HEAD~"]).fine();

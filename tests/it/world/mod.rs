@@ -76,6 +76,11 @@ impl World {
         world
     }
 
+    /// Takes away what a governor would put a hook program back from.
+    pub fn spare_no_hook(&self) {
+        fs::remove_file(self.home().join("bin/.kpmo-hook.spare")).unwrap();
+    }
+
     /// With this git, and not the one on PATH.
     #[must_use]
     pub fn with_git(mut self, git: &Path) -> Self {
