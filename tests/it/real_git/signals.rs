@@ -95,7 +95,10 @@ fn one(world: &World, moment: &Moment, signal: &str, number: i32, to_all: bool, 
     let _ = fs::remove_file(world.path("told"));
     (moment.prepare)(world);
     app.stage("a.txt", format!("{case}\n"));
-    let mut git = Background::start(app.command("git").args(["commit", "-qm", "never"]));
+    // Tests may be run where some are ignored: in the background, under nohup.
+    let mut git = app.command("env");
+    git.args(["--default-signal=INT,QUIT,TERM,HUP", "git", "commit", "-qm", "never"]);
+    let mut git = Background::start(&mut git);
     world.until(case, || (moment.is_there)(world, &git));
     if to_all {
         git.signal_all(signal);
