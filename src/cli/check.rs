@@ -9,7 +9,7 @@ use super::{
     args::{self, Scope},
     context::absolute,
     names::plain,
-    repo::selectors,
+    selectors::selectors,
     show::{counted, note, print, print_json, progress, put_path},
 };
 use crate::{

@@ -7,7 +7,7 @@ use super::{
     Context, FINE, Failure,
     args::Events,
     names,
-    repo::selector,
+    selectors::selector,
     show::{print, print_json},
     times,
 };

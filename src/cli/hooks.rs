@@ -5,7 +5,7 @@ use super::{
     Context, FINDINGS, FINE, Failure,
     args::{HooksMode as Mode, InstallHooks, UninstallHooks},
     names,
-    repo::selectors,
+    selectors::selectors,
     show::{print, print_json, put_path},
 };
 use crate::{

@@ -1,6 +1,7 @@
 //! The command line: parse, call the governor, print. One file a command.
 
 mod args;
+mod candidates;
 mod check;
 mod completions;
 mod context;
@@ -9,6 +10,7 @@ mod doctor;
 mod down;
 mod events;
 mod failure;
+mod fields;
 mod found;
 mod governor;
 mod hooks;
@@ -21,6 +23,7 @@ mod registry;
 mod repo;
 mod restore;
 mod scan;
+mod selectors;
 mod set;
 mod show;
 mod show_snapshot;

@@ -12,8 +12,8 @@ use super::{
     Context, FINDINGS, FINE, Failure,
     args::{Format, Import, Registry},
     context::absolute,
+    fields::as_json,
     names::plain,
-    repo::as_json,
     show::{self, counted, note, print, print_bytes, print_json, put_path},
 };
 use crate::{

@@ -1,19 +1,21 @@
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     Context, FINE, Failure,
     args::{Repo, RepoAdd, RepoRemove},
     context::absolute,
+    fields::as_json,
     hooks::describe,
-    names, programs, set,
-    show::{self, note, print, print_json, put_path, table},
+    names, programs,
+    selectors::{selector, selectors},
+    set,
+    show::{self, note, print, print_json, table},
 };
 use crate::{
     fs::bytes_of,
     generated::kanban::{
         self, AddRepoRequest, ListReposRequest, RemoveRepoRequest, repo_registry_client::RepoRegistryClient,
     },
-    registry::{path_of_url, path_text},
 };
 
 pub(super) fn run(context: &Context, command: Repo) -> Result<u8, Failure> {
@@ -25,52 +27,6 @@ pub(super) fn run(context: &Context, command: Repo) -> Result<u8, Failure> {
         Repo::Rename(options) => set::rename(context, options),
         Repo::Remove(options) => remove(context, &options),
     }
-}
-
-/// Selectors for the governor, which does not know where the caller is: relative
-/// paths are made absolute, all else is for it to decide.
-pub(super) fn selectors(given: &[String]) -> Result<Vec<String>, Failure> {
-    given.iter().map(|text| selector(text)).collect()
-}
-
-/// One of them.
-pub(super) fn selector(text: &str) -> Result<String, Failure> {
-    let has_key = ["tag:", "status:", "stage:"].iter().any(|key| text.starts_with(key));
-    let is_path = matches!(text, "." | ".." | "~") || text.contains('/') && !has_key;
-    if !is_path || path_of_url(text).is_some() {
-        return Ok(text.to_owned());
-    }
-    // In quotes the shell leaves `~` to us.
-    let path = match (text.strip_prefix('~'), std::env::home_dir()) {
-        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
-            home.join(rest.trim_start_matches('/'))
-        }
-        _ => text.into(),
-    };
-    Ok(path_text(&absolute(&path)?))
-}
-
-/// A repository with every field of the registry.
-pub(super) fn as_json(repo: &kanban::Repo) -> Map<String, Value> {
-    let given = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
-    let mut object = Map::new();
-    object.insert("id".into(), given(&repo.id));
-    object.insert("name".into(), json!(repo.name));
-    put_path(&mut object, "local_path", &repo.local_path);
-    for (key, text) in [
-        ("remote_url", &repo.remote_url),
-        ("default_branch", &repo.default_branch),
-        ("env_template", &repo.env_template),
-        ("gitignore_profile", &repo.gitignore_profile),
-        ("role", &repo.role),
-    ] {
-        object.insert(key.into(), given(text));
-    }
-    object.insert("status".into(), json!(names::status(repo.status())));
-    object.insert("stage".into(), json!(names::stage(repo.stage())));
-    object.insert("tags".into(), json!(repo.tags));
-    object.insert("verify".into(), json!(repo.verify));
-    object
 }
 
 fn add(context: &Context, options: RepoAdd) -> Result<u8, Failure> {

@@ -10,7 +10,7 @@ use super::{
     args::Restore,
     context::absolute,
     diff::change_as_json,
-    repo::selector,
+    selectors::selector,
     show::{self, note, print, print_json, progress, put_path},
     snap, times,
 };

@@ -6,8 +6,9 @@ use super::{
     Context, FINE, Failure,
     args::{Patch, RepoRename, RepoSet},
     context::absolute,
+    fields::as_json,
     names,
-    repo::{as_json, selector, selectors},
+    selectors::{selector, selectors},
     show::{self, note, print, print_json},
 };
 use crate::{

@@ -4,7 +4,7 @@
 use jiff::Zoned;
 use serde_json::{Map, Value, json};
 
-use super::{Failure, names, repo, times};
+use super::{Failure, names, selectors, times};
 use crate::{
     fs::shown_bytes,
     generated::kanban::{
@@ -24,7 +24,7 @@ pub(super) fn selector(text: &str, repo: Option<&str>) -> Result<SnapshotSelecto
     let is_id = matches!(&which, Which::Id(id) if id != "latest");
     let repo = match repo {
         None if is_id => String::new(),
-        given => repo::selector(given.unwrap_or("."))?,
+        given => selectors::selector(given.unwrap_or("."))?,
     };
     Ok(SnapshotSelector { repo, which: Some(which) })
 }

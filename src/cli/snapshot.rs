@@ -5,7 +5,7 @@ use tokio_stream::StreamExt;
 
 use super::{
     Context, FINDINGS, FINE, Failure, args, names,
-    repo::selectors,
+    selectors::selectors,
     show::{counted, note, print, print_json, progress},
     snap, times,
 };

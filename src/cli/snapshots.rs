@@ -5,7 +5,7 @@ use tokio_stream::StreamExt;
 use super::{
     Context, FINE, Failure,
     args::Snapshots,
-    names, repo,
+    names, selectors,
     show::{note, print, print_json, table},
     snap, times,
 };
@@ -13,7 +13,7 @@ use crate::generated::kanban::{ListSnapshotsRequest, Snapshot, probe_sync_client
 
 pub(super) fn run(context: &Context, options: &Snapshots) -> Result<u8, Failure> {
     let request = ListSnapshotsRequest {
-        repo: options.repo.as_deref().map(repo::selector).transpose()?.unwrap_or_default(),
+        repo: options.repo.as_deref().map(selectors::selector).transpose()?.unwrap_or_default(),
         limit: options.limit.unwrap_or_default(),
         ledger: options.ledger,
     };

@@ -14,7 +14,7 @@ use super::{
     Context, FINE, Failure,
     args::{Order, Status},
     names,
-    repo::selectors,
+    selectors::selectors,
     show::{note, print, print_json, progress, put_path},
     times,
 };

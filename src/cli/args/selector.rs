@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::Path};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap_complete::engine::ArgValueCompleter;
 
-use crate::{cli::completions, fs::shown, registry::path_text};
+use crate::{cli::candidates, fs::shown, registry::path_text};
 
 /// The grammar, for people.
 pub(super) const HELP: &str = "\
@@ -37,5 +37,5 @@ pub(super) fn parser() -> impl TypedValueParser<Value = String> {
 }
 
 pub(super) fn completer() -> ArgValueCompleter {
-    ArgValueCompleter::new(completions::repos)
+    ArgValueCompleter::new(candidates::repos)
 }

@@ -13,7 +13,7 @@ use super::{
     super::{
         Context, FINE, Failure,
         args::Status,
-        repo::selectors,
+        selectors::selectors,
         show::{note, print, print_json},
     },
     as_json, ask, order, problems, rows, tell_problem, text,
