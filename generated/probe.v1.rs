@@ -42,7 +42,8 @@ pub struct FoundRepo {
     /// main repository's).
     #[prost(bytes = "vec", tag = "3")]
     pub common_dir: ::prost::alloc::vec::Vec<u8>,
-    /// For nested repositories and submodules: the enclosing repository's path.
+    /// For nested repositories and submodules: the path of the repository around it;
+    /// for linked work trees: of the main one.
     #[prost(bytes = "vec", tag = "4")]
     pub parent: ::prost::alloc::vec::Vec<u8>,
 }

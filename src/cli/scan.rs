@@ -138,6 +138,10 @@ fn as_json(scanned: &Scanned, known: &RecognizeFoundResponse, registered: &[Regi
             object.insert("kind".into(), json!(names::repo_kind(repo.kind())));
             object.insert("registered".into(), json!(standing(repo, known) == "yes"));
             object.insert("name".into(), given(&known.repo_name));
+            put_path(&mut object, "common_dir", &repo.common_dir);
+            if !repo.parent.is_empty() {
+                put_path(&mut object, "parent", &repo.parent);
+            }
             if !known.moved_from.is_empty() {
                 put_path(&mut object, "moved_from", &known.moved_from);
             }

@@ -146,6 +146,27 @@ fn a_link_as_dot_git_is_the_same_repository_once() {
 }
 
 #[test]
+fn what_belongs_to_another_repository_is_told_with_it() {
+    let world = World::new().repo("app", &FILES).repo("lib", &FILES);
+    let app = world.at("app");
+    app.git(["worktree", "add", "-q", "../linked"]).fine();
+    app.git(["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "../lib", "part"]).fine();
+    world.init("app/nested", &[], &FILES);
+    let scan = world.json(["scan", "."]);
+    let src = |path: &str| world.path("src").join(path).to_str().unwrap().to_owned();
+    for (path, kind, common_dir, parent) in [
+        ("app", "worktree", "app/.git", None),
+        ("linked", "linked", "app/.git", Some("app")),
+        ("app/part", "submodule", "app/.git/modules/part", Some("app")),
+        ("app/nested", "nested", "app/nested/.git", Some("app")),
+    ] {
+        let found = find(&scan, src(path).as_ref());
+        assert_eq!((&found["kind"], &found["common_dir"]), (&kind.into(), &src(common_dir).into()));
+        assert_eq!(found["parent"].as_str(), parent.map(src).as_deref());
+    }
+}
+
+#[test]
 fn dependencies_are_not_looked_through() {
     let world = World::new().repo("app", &FILES);
     for number in 0..10_000 {
