@@ -11,7 +11,7 @@ use std::{
 use clap_complete::{CompletionCandidate, PathCompleter, engine::ValueCompleter};
 
 use crate::{
-    client::Home,
+    client::{Endpoint, Home},
     fs::shown,
     governor,
     registry::{Registry, Repo, RepoStatus, Stage},
@@ -63,7 +63,7 @@ fn with_key(repos: &[Repo], key: &str, value: &str, before: &str) -> Vec<Complet
 /// can be read.
 fn registered(home: Option<&Home>) -> Vec<Repo> {
     let Some(home) = home else { return Vec::new() };
-    let user = std::env::home_dir().unwrap_or_default();
+    let user = Endpoint::user(Endpoint::read(home).as_ref());
     let registry = Registry::open(home.config.join("repos.yml"), home.state.join("repos.lock"), user);
     registry.recalling(governor::last_good(home)).view().document.repos.clone()
 }

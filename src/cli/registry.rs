@@ -17,6 +17,7 @@ use super::{
     show::{self, counted, note, print, print_bytes, print_json, put_path},
 };
 use crate::{
+    client::Endpoint,
     fs::{RealWriter, Writer, bytes_of, shown},
     generated::kanban::{
         ExportRegistryRequest, ImportRegistryRequest, ImportRegistryResponse, RegistryFinding,
@@ -127,7 +128,7 @@ fn check(context: &Context, file: Option<&Path>) -> Result<u8, Failure> {
             file.to_owned()
         }
     };
-    let user = std::env::home_dir().unwrap_or_default();
+    let user = Endpoint::user(Endpoint::read(&context.home).as_ref());
     let report = governor::check_registry(&path, &user, memory).map_err(Failure::new)?;
     if context.json {
         let found = |severity: &'static str| {

@@ -24,6 +24,10 @@ pub struct Endpoint {
     pub version: String,
     /// The program to start when there is no governor.
     pub binary: PathBuf,
+    /// The home directory of the user: what `~` in `repos.yml` stands for, and where
+    /// git's configuration is, whatever `HOME` says to whoever starts the next one.
+    #[serde(default)]
+    pub user: Option<PathBuf>,
     /// What hooks do when they can't reach the governor.
     #[serde(default)]
     pub on_unreachable: OnUnreachable,
@@ -116,6 +120,13 @@ impl Endpoint {
             Some(socket) => check_socket_path(socket.clone()),
             None => home.default_socket(),
         }
+    }
+
+    /// The user's home directory: the record's while it is there, else as the
+    /// environment has it.
+    pub fn user(recorded: Option<&Self>) -> PathBuf {
+        let recorded = recorded.and_then(|endpoint| endpoint.user.clone());
+        recorded.filter(|user| user.is_dir()).or_else(std::env::home_dir).unwrap_or_default()
     }
 
     /// Whether a socket that can be trusted stands at `socket`.

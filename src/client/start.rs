@@ -181,7 +181,7 @@ async fn start(home: &Home, program: &Path) -> Result<Started, StartError> {
         }
         None => {}
     }
-    command.env_clear().envs(clean_environment());
+    command.env_clear().envs(clean_environment(home));
     let mut child = command
         .args(["governor", "run", "--detached"])
         .current_dir("/")
@@ -210,9 +210,8 @@ async fn start(home: &Home, program: &Path) -> Result<Started, StartError> {
 
 /// What a daemon needs of its starter's environment, and no more: it outlives
 /// the terminal, virtual environment and repository that it was started from.
-fn clean_environment() -> Vec<(&'static str, OsString)> {
-    const KEPT: [&str; 10] = [
-        "HOME",
+fn clean_environment(home: &Home) -> Vec<(&'static str, OsString)> {
+    const KEPT: [&str; 9] = [
         "USER",
         "LOGNAME",
         "LANG",
@@ -226,10 +225,11 @@ fn clean_environment() -> Vec<(&'static str, OsString)> {
     const SYSTEM: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/bin";
     let mut environment: Vec<_> =
         KEPT.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))).collect();
-    // git's and kpmo's configuration hang on it, and a hook may lack it.
-    if !environment.iter().any(|(name, _)| *name == "HOME")
-        && let Some(user) = user_directory()
-    {
+    // git's and kpmo's configuration hang on it, and a hook may lack it, or have one
+    // that somebody set for a moment.
+    let recorded = Endpoint::read(home).and_then(|endpoint| endpoint.user).filter(|user| user.is_dir());
+    let given = || std::env::var_os("HOME").filter(|user| !user.is_empty()).map(PathBuf::from);
+    if let Some(user) = recorded.or_else(given).or_else(user_directory) {
         environment.push(("HOME", user.into_os_string()));
     }
     // git's exec path stands first in a hook's PATH; relative entries depend on

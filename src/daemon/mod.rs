@@ -197,6 +197,8 @@ fn write_endpoint(home: &Home, governor: &Governor, socket: &Path) -> Result<(),
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").into(),
         binary,
+        user: Some(Endpoint::user(Endpoint::read(home).as_ref()))
+            .filter(|user| user.is_absolute() && user.to_str().is_some()),
         on_unreachable: OnUnreachable {
             commit: unreachable(settings.on_unreachable.commit),
             push: unreachable(settings.on_unreachable.push),

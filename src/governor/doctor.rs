@@ -19,7 +19,7 @@ use std::{
 
 use super::registry::Places;
 use crate::{
-    client::Home,
+    client::{Endpoint, Home},
     git::{Git, Location},
     policy::{PolicyVersion, load_policy},
     registry::{Document, Registry, Repo, path_of_url},
@@ -107,7 +107,7 @@ pub struct Doctor<'a> {
 impl<'a> Doctor<'a> {
     /// Reads the registry of `home`.
     pub fn new(home: &'a Home) -> Self {
-        let user = std::env::home_dir().unwrap_or_default();
+        let user = Endpoint::user(Endpoint::read(home).as_ref());
         let registry = Registry::open(home.config.join("repos.yml"), home.state.join("repos.lock"), user);
         let view = registry.recalling(super::last_good(home)).view();
         let policy = load_policy(&home.config.join("policy.yml")).unwrap_or_default();
@@ -128,6 +128,7 @@ impl<'a> Doctor<'a> {
         let mut checks = home::programs(self.means.home);
         checks.extend(home::places(self.means.home));
         checks.push(home::endpoint(self.means.home));
+        checks.extend(home::user(self.means.home));
         checks.extend(home::configuration(self.means.home, self.registry_problem.as_deref(), &self.document));
         checks.extend(home::idle_settings(self.means.home, &self.means.policy, &self.document));
         checks.extend(home::ledger(self.means.home, &self.document));

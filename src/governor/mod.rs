@@ -42,7 +42,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
-    client::Home,
+    client::{Endpoint, Home},
     fs::{PathError, RealWriter, Writer},
     git::{self, Git},
     ledger::{EventDraft, EventKind, Ledger},
@@ -122,7 +122,7 @@ impl Governor {
     /// be there, and its lock held. A registry or policy that can't be used is
     /// no error here: it is told by [`Governor::status`].
     pub fn open(home: Home, socket: PathBuf) -> Result<Self, Error> {
-        let user = std::env::home_dir().unwrap_or_default();
+        let user = Endpoint::user(Endpoint::read(&home).as_ref());
         let registry = Registry::open(home.config.join("repos.yml"), home.state.join("repos.lock"), user)
             .remembering(last_good(&home));
         let ledger = Ledger::open(&home.state.join("ledger.sqlite3"))?;

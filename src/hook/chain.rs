@@ -96,7 +96,7 @@ pub struct Invocation {
 impl Invocation {
     /// The hooks that are to run before kpmo judges; see [`chained_hooks`].
     pub fn chained(&self, cwd: &Path) -> Vec<PathBuf> {
-        if self.chains { chained_hooks(&self.path, &self.name, cwd) } else { Vec::new() }
+        if self.chains { chained_hooks(&self.path, &self.name, cwd) } else { elder(&self.path, cwd) }
     }
 
     /// What the chained hook's environment is told.
@@ -144,6 +144,15 @@ pub fn chained_hooks(argv0: &Path, name: &str, cwd: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// Where another tool has just taken kpmo's hook for its own earlier one: what it had
+/// taken over before, which was kept aside under that very name.
+fn elder(path: &Path, cwd: &Path) -> Vec<PathBuf> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
+    let (kept, _) = candidates(&cwd.join(dir), cwd);
+    let hook = kept.into_iter().map(|dir| dir.join(name)).find(|hook| is_runnable(hook));
+    hook.into_iter().filter(|hook| !is_this_program(hook)).collect()
 }
 
 /// Runs a chained hook to its end, as git would: with these arguments, this

@@ -266,3 +266,42 @@ fn a_policy_that_is_mended_is_asked_again_at_the_next_look() {
     assert_eq!(world.status("app")["unvalidated"], 0);
     world.kpmo(["ledger", "verify"]).fine();
 }
+
+/// That a remote has it says nothing: it was made here.
+#[test]
+fn what_was_made_and_pushed_while_no_hook_ran_counts() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app").with_origin();
+    let without = |args: &[&str]| app.git(["-c", "core.hooksPath=/dev/null"].iter().chain(args)).fine();
+    app.git(["push", "-q", "origin", "main"]).fine();
+    app.stage("bad.txt", secret());
+    without(&["commit", "-qm", "past"]);
+    without(&["push", "-q", "origin", "main"]);
+    let bad = app.head();
+    app.stage("a.txt", "two\n").commit().fine();
+    world.until_unvalidated("app", 1);
+    assert_eq!(state(&world, &bad), "unvalidated");
+
+    // And what others made is theirs to judge.
+    let other = world.path("other");
+    let origin = app.ask(["remote", "get-url", "origin"]);
+    without(&["push", "-q", "origin", "main"]);
+    app.git(["clone", "-q", &origin, other.to_str().unwrap()]).fine();
+    fs::write(other.join("b.txt"), secret()).unwrap();
+    for args in [&["add", "."][..], &["commit", "-qm", "theirs"], &["push", "-q", "origin", "main"]] {
+        app.git(["-C", other.to_str().unwrap()].iter().chain(args)).fine();
+    }
+    app.git(["pull", "-q", "--ff-only", "origin", "main"]).fine();
+    app.stage("a.txt", "three\n").commit().fine();
+    world.until("it is noted", || world.spool().is_empty());
+    world.until_captured();
+    assert_eq!(world.status("app")["unvalidated"], 1);
+
+    // The same where the governor begins after it.
+    world.stop();
+    app.stage("worse.txt", secret());
+    without(&["commit", "-qm", "past again"]);
+    without(&["push", "-q", "origin", "main"]);
+    world.kpmo(["governor", "start"]).fine();
+    world.until_unvalidated("app", 2);
+}

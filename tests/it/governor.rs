@@ -325,6 +325,40 @@ fn a_broken_configuration_is_named_and_git_is_judged_all_the_same() {
     }
 }
 
+/// `~` is where it was when the home was made, whoever starts the governor.
+#[test]
+fn whoever_starts_it_the_users_home_stays_what_it_was() {
+    let world = World::new().patient();
+    let app = world.init_in_home("app");
+    app.stage("a.txt", "one\n").commit().fine();
+    world.kpmo(["repo", "add", app.path.to_str().unwrap()]).fine();
+    world.kpmo(["repo", "set", "app", "--status", "archived"]).fine();
+    assert!(world.registry().contains("local_path: ~/app"), "{}", world.registry());
+    let registry = world.registry();
+    let other = world.path("other");
+    fs::create_dir(&other).unwrap();
+    for home in [Some(&other), None] {
+        world.stop();
+        app.stage("a.txt", format!("{home:?}\n"));
+        let mut git = app.command("git");
+        match home {
+            Some(home) => git.env("HOME", home),
+            None => git.env_remove("HOME"),
+        };
+        let commit = ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "change"];
+        crate::world::Ran::of(git.args(commit)).refused().says("archived");
+        let mut scan = world.command(world.home().join("bin/kpmo"));
+        scan.args(["scan", "--register"]).arg(&app.path);
+        crate::world::Ran::of(scan.env("HOME", &other)).fine();
+        assert_eq!(world.registry(), registry);
+    }
+    let mut doctor = world.command(world.home().join("bin/kpmo"));
+    let said = format!("HOME is {} here", other.display());
+    doctor.arg("doctor").current_dir(world.path("src"));
+    crate::world::Ran::of(doctor.env("HOME", &other)).fine().says(&said);
+    world.kpmo(["doctor"]).fine().hides("`~` in repos.yml");
+}
+
 #[test]
 fn a_home_chosen_by_variables_is_found_by_a_hook_that_lacks_them() {
     let world = World::new().repo("app", &[("a.txt", "one\n")]);

@@ -21,6 +21,8 @@ use crate::{
 const MOST_TIPS: usize = 100;
 /// Most commits that one event is taken to have made.
 const AT_ONCE: usize = 100;
+/// Most commits that are walked to those that the reflog tells of.
+const MOST_MADE: usize = 1_000;
 
 impl Governor {
     /// Records what an event of the past says, and judges the commits that it
@@ -119,7 +121,11 @@ impl Governor {
             return Ok(());
         }
         let mut validated = Vec::new();
-        for commit in self.fresh_from(&*objects, id, &tips)? {
+        let mut made = self.made_unknown(location, id)?;
+        let mut fresh = self.fresh_from(&*objects, id, &tips, &made)?;
+        made.retain(|commit| !fresh.contains(commit));
+        fresh.extend(self.made_past_hooks(&*objects, id, &tips, &made)?);
+        for commit in fresh {
             let standing = self.standing(subject, &*objects, &commit);
             if standing.known {
                 continue;
@@ -145,13 +151,14 @@ impl Governor {
         objects: &dyn Objects,
         id: &str,
         tips: &[String],
+        made: &HashSet<String>,
     ) -> Result<Vec<String>, Error> {
         let mut fresh: Vec<String> = Vec::new();
         for (at, tip) in tips.iter().enumerate() {
             if tips[..at].contains(tip) {
                 continue;
             }
-            match self.fresh_commits(objects, id, tip) {
+            match self.fresh_commits(objects, id, tip, made) {
                 Ok(found) => fresh.extend(found),
                 // What another branch led to may be gone by now.
                 Err(error) if at > 0 => tracing::info!(tip, %error, "its commits are not judged late"),
@@ -166,18 +173,54 @@ impl Governor {
     /// Commits that `tip` leads to and that are not known, oldest first. What
     /// a remote has was judged where it came from, and what was there when the
     /// repository was registered is none of ours.
-    fn fresh_commits(&self, objects: &dyn Objects, id: &str, tip: &str) -> Result<Vec<String>, Error> {
+    fn fresh_commits(
+        &self,
+        objects: &dyn Objects,
+        id: &str,
+        tip: &str,
+        made: &HashSet<String>,
+    ) -> Result<Vec<String>, Error> {
         let known = |commit: &String| self.ledger.commit_state(id, commit).ok().flatten().is_some();
-        // One commit on top of a known one: no history need be read.
-        let parents = objects.commit(tip)?.parents;
-        if !parents.is_empty() && parents.iter().all(known) {
-            return Ok(vec![tip.to_owned()]);
+        // One that was made on top of a known one: no history need be read.
+        if made.contains(tip) {
+            let parents = objects.commit(tip)?.parents;
+            if !parents.is_empty() && parents.iter().all(known) {
+                return Ok(vec![tip.to_owned()]);
+            }
         }
         let walked = objects.new_commits(&[tip], &self.heads_before(id)?, Some("*"), AT_ONCE)?;
         // A known one may be younger than what a merge brought.
         let mut fresh: Vec<String> = walked.into_iter().filter(|commit| !known(commit)).collect();
         fresh.reverse();
         Ok(fresh)
+    }
+
+    /// The latest commits that were made here and are not known, as the reflogs have
+    /// it; a remote may have them by now.
+    pub(super) fn made_unknown(&self, location: &Location, id: &str) -> Result<HashSet<String>, Error> {
+        let before = self.heads_before(id)?;
+        let known = |commit: &String| {
+            before.contains(commit) || self.ledger.commit_state(id, commit).is_ok_and(|state| state.is_some())
+        };
+        let logs = git::made_here(location).into_iter();
+        Ok(logs.flat_map(|made| made.into_iter().take_while(|commit| !known(commit))).collect())
+    }
+
+    /// Those of them that a branch leads to, oldest first: made and pushed while no hook
+    /// ran.
+    pub(super) fn made_past_hooks(
+        &self,
+        objects: &dyn Objects,
+        id: &str,
+        tips: &[String],
+        unknown: &HashSet<String>,
+    ) -> Result<Vec<String>, Error> {
+        if unknown.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tips: Vec<&str> = tips.iter().map(String::as_str).collect();
+        let walked = objects.new_commits(&tips, &self.heads_before(id)?, None, MOST_MADE)?;
+        Ok(walked.into_iter().rev().filter(|commit| unknown.contains(commit)).collect())
     }
 
     /// Where the repository's branches stood when it was registered.

@@ -17,7 +17,10 @@ impl Governor {
         let Some(id) = repo.id.as_deref() else { return Ok(()) };
         let objects = git::open(&self.git, location)?;
         let Some(head) = objects.head()?.commit else { return Ok(()) };
-        if self.ledger.commit_state(id, &head)?.is_some() || self.heads_before(id)?.contains(&head) {
+        let mut made = self.made_unknown(location, id)?;
+        let is_known =
+            self.ledger.commit_state(id, &head)?.is_some() || self.heads_before(id)?.contains(&head);
+        if is_known && made.is_empty() {
             return Ok(());
         }
         let mut tips = vec![head];
@@ -27,7 +30,10 @@ impl Governor {
         if subject.id() != Some(id) {
             return Ok(());
         }
-        for commit in self.fresh_from(&*objects, id, &tips)? {
+        let mut missed = self.fresh_from(&*objects, id, &tips, &made)?;
+        made.retain(|commit| !missed.contains(commit));
+        missed.extend(self.made_past_hooks(&*objects, id, &tips, &made)?);
+        for commit in missed {
             let standing = self.standing(&subject, &*objects, &commit);
             if standing.known {
                 continue;

@@ -125,6 +125,20 @@ fn private(path: &Path) -> Option<Check> {
     Some(Check::error("home", format!("{} {said}", shown(path)), fix).at(path))
 }
 
+/// Where `HOME` is not what the governor takes for the user's home directory.
+pub(super) fn user(home: &Home) -> Option<Check> {
+    let recorded = Endpoint::read(home)?;
+    let (user, now) = (Endpoint::user(Some(&recorded)), std::env::home_dir()?);
+    let said = format!(
+        "`~` in repos.yml, and git's own configuration, are of {} for the governor; HOME is {} here",
+        shown(&user),
+        shown(&now)
+    );
+    let file = home.endpoint_file();
+    let fix = format!("to change that: `kpmo governor stop`, take `user` out of {}, start it", shown(&file));
+    (user != now).then(|| Check::warn("user", said, fix).at(&file))
+}
+
 /// The way to the governor, and what hooks do where it leads nowhere.
 pub(super) fn endpoint(home: &Home) -> Check {
     let recorded = Endpoint::read(home);

@@ -1,0 +1,86 @@
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use super::Location;
+
+/// The end of a reflog that is read, in bytes: some two hundred entries.
+const BYTES: u64 = 32 << 10;
+
+/// Commits that were made in work trees of this repository, as the reflogs of their
+/// HEADs have it: the latest of each reflog, newest first. What was fetched or checked
+/// out is not among them. None where reflogs are not kept as files.
+pub fn made_here(location: &Location) -> Vec<Vec<String>> {
+    let mut logs = vec![location.git_dir.join("logs/HEAD")];
+    if location.git_dir == location.common_dir {
+        logs.extend(linked(&location.common_dir).map(|dir| dir.join("logs/HEAD")));
+    }
+    logs.iter().map(|log| tail(log)).collect()
+}
+
+fn linked(common_dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(common_dir.join("worktrees")).into_iter().flatten();
+    entries.flatten().map(|entry| entry.path())
+}
+
+fn tail(log: &Path) -> Vec<String> {
+    let read = || {
+        let mut file = File::open(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(BYTES)))?;
+        let mut bytes = Vec::new();
+        file.take(BYTES).read_to_end(&mut bytes)?;
+        Ok::<_, std::io::Error>(bytes)
+    };
+    let bytes = read().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).lines().rev().filter_map(made).map(str::to_owned).collect()
+}
+
+/// The commit that an entry tells was made: `old new name <e-mail> time zone`, a tab,
+/// and what was done.
+fn made(entry: &str) -> Option<&str> {
+    let (who, what) = entry.split_once('\t')?;
+    let mut ids = who.split(' ');
+    let (old, new) = (ids.next()?, ids.next()?);
+    let begins = ["commit", "cherry-pick", "revert", "am:"].iter().any(|word| what.starts_with(word));
+    let is_step = ["(pick)", "(reword)", "(edit)", "(squash)", "(fixup)", "(continue)", "Merge made"]
+        .iter()
+        .any(|step| what.contains(step));
+    let is_id = |id: &str| matches!(id.len(), 40 | 64) && id.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_made = (begins || is_step) && !what.to_ascii_lowercase().contains("fast-forward");
+    (is_made && is_id(old) && is_id(new)).then_some(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_is_told_from_what_came() {
+        let id = |digit: &str| digit.repeat(40);
+        let entry =
+            |what: &str| format!("{} {} A U Thor <a@e.org> 1700000000 +0000\t{what}", id("0"), id("b"));
+        for (what, is_made) in [
+            ("commit (initial): first", true),
+            ("commit: x", true),
+            ("commit (amend): x", true),
+            ("cherry-pick: x", true),
+            ("cherry-pick: fast-forward", false),
+            ("rebase (pick): x", true),
+            ("rebase (start): checkout main", false),
+            ("pull --rebase (pick): x", true),
+            ("pull: Fast-forward", false),
+            ("merge side: Merge made by the 'ort' strategy.", true),
+            ("checkout: moving from a to b", false),
+            ("clone: from x", false),
+            ("reset: moving to HEAD~", false),
+        ] {
+            assert_eq!(made(&entry(what)).is_some(), is_made, "{what}");
+        }
+        // The first of what is read may be cut.
+        assert_eq!(made(&entry("commit: x")[7..]), None);
+        assert_eq!(made("nonsense"), None);
+    }
+}
