@@ -53,6 +53,11 @@ fn as_without_kpmo(tool: Tool, kpmo_first: bool) {
         tool.install(&app);
         until_well(&world);
     }
+    // Also before anybody has healed what the tool did.
+    world.stop();
+    tool.install(&app);
+    assert_eq!(runs(&world, &app, "nobody was there\n"), expected, "{tool:?}");
+    until_well(&world);
     world.kpmo(["uninstall-hooks", "app"]).fine();
     let mut left = hooks(&app);
     left.remove(".git/hooks.kpmo");
