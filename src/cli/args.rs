@@ -132,6 +132,16 @@ impl Command {
             _ => false,
         }
     }
+
+    /// Whether it would make a home, and is to write nothing.
+    pub(super) fn makes_no_home(&self) -> bool {
+        match self {
+            Self::Repo(Repo::Add(options)) => options.dry_run,
+            Self::Scan(options) => options.dry_run,
+            Self::Registry(Registry::Import(options)) => options.dry_run,
+            _ => false,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

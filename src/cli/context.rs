@@ -5,7 +5,7 @@ use std::{
 
 use tokio::runtime::Runtime;
 
-use super::Failure;
+use super::{Failure, show::note};
 use crate::{
     client::{Budgets, ConnectError, Connection, Endpoint, Home, connect, connect_or_start},
     generated::kanban::{HandshakeRequest, governor_client::GovernorClient},
@@ -58,6 +58,22 @@ impl Context {
                 self.if_running().await
             }
             answer => answer,
+        }
+    }
+
+    /// The next governor, for those who watch: it is not started for them, or nobody
+    /// could stop it. Says so where it has to be waited for.
+    pub async fn next_governor(&self) -> Connection {
+        let mut told = false;
+        loop {
+            if let Ok(Some(connection)) = self.running().await {
+                return connection;
+            }
+            if !told {
+                note("kpmo: the governor has ended; this goes on with the next one");
+                told = true;
+            }
+            tokio::time::sleep(MOMENT).await;
         }
     }
 

@@ -11,9 +11,12 @@ use super::{
     show::{print, print_json},
     times,
 };
-use crate::generated::kanban::{
-    Event, EventKind, ListReposRequest, StreamRequest, issue_event_client::IssueEventClient,
-    repo_registry_client::RepoRegistryClient,
+use crate::{
+    client::Connection,
+    generated::kanban::{
+        Event, EventKind, ListReposRequest, StreamRequest, issue_event_client::IssueEventClient,
+        repo_registry_client::RepoRegistryClient,
+    },
 };
 
 /// Longest value that is shown whole to people, in characters.
@@ -33,23 +36,43 @@ pub(super) fn run(context: &Context, options: &Events) -> Result<u8, Failure> {
             .into_inner();
         let repos: HashMap<String, String> =
             listed.repos.into_iter().map(|repo| (repo.id, repo.name)).collect();
-        let request = StreamRequest {
+        let mut request = StreamRequest {
             from_seq: options.from,
             follow: options.follow,
             kinds: kinds.into_iter().map(i32::from).collect(),
             repo,
         };
-        let mut events = IssueEventClient::new(connection).stream(request).await?.into_inner();
-        while let Some(event) = events.next().await {
-            let Some(event) = event?.event else { continue };
-            if context.json {
-                print_json(&Value::Object(as_json(&event)));
-            } else {
-                print(&line(&event, &repos));
+        let mut connection = connection;
+        loop {
+            match tell(context, connection, &mut request, &repos).await {
+                // Who follows goes on where it ended with the next governor.
+                Ok(()) if options.follow => {}
+                Err(failure) if options.follow && failure.is_gone() => {}
+                told => return told.map(|()| FINE),
             }
+            connection = context.next_governor().await;
         }
-        Ok(FINE)
     })
+}
+
+/// Prints what comes, and remembers how far it came.
+async fn tell(
+    context: &Context,
+    connection: Connection,
+    request: &mut StreamRequest,
+    repos: &HashMap<String, String>,
+) -> Result<(), Failure> {
+    let mut events = IssueEventClient::new(connection).stream(request.clone()).await?.into_inner();
+    while let Some(event) = events.next().await {
+        let Some(event) = event?.event else { continue };
+        request.from_seq = event.seq + 1;
+        if context.json {
+            print_json(&Value::Object(as_json(&event)));
+        } else {
+            print(&line(&event, repos));
+        }
+    }
+    Ok(())
 }
 
 fn parse(kind: &str) -> Result<EventKind, Failure> {

@@ -51,8 +51,11 @@ impl From<tonic::Status> for Failure {
             status.code(),
             Code::FailedPrecondition | Code::AlreadyExists | Code::Aborted | Code::PermissionDenied
         );
-        // What has a source is our end's word on a connection that is gone.
-        let is_gone = status.message().is_empty() || std::error::Error::source(&status).is_some();
+        // What has a source is our end's word on a connection that is gone, and so is what
+        // tonic says of one that is closed.
+        let is_gone = status.message().is_empty()
+            || std::error::Error::source(&status).is_some()
+            || status.message().starts_with("Service was not ready");
         let message = match status.code() {
             Code::Unavailable | Code::Cancelled | Code::Unknown if is_gone => GONE.to_owned(),
             _ => status.message().to_owned(),

@@ -69,11 +69,18 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
         _ => {}
     }
     let context = Context::new(arguments.home.as_deref(), arguments.installed, arguments.json)?;
-    if arguments.command.wants_home() && !context.home.state.is_dir() {
+    if !context.home.state.is_dir() {
         let place = crate::fs::shown(context.home.root().unwrap_or(&context.home.state));
-        return Err(Failure::new(format!(
-            "there is no home at {place}; `kpmo up` makes one, and sets all up"
-        )));
+        if arguments.command.wants_home() {
+            return Err(Failure::new(format!(
+                "there is no home at {place}; `kpmo up` makes one, and sets all up"
+            )));
+        }
+        if arguments.command.makes_no_home() {
+            return Err(Failure::new(format!(
+                "there is no home at {place} yet, and a dry run makes none; `kpmo governor start` does"
+            )));
+        }
     }
     match arguments.command {
         Command::Up(options) => up::run(&context, &options),

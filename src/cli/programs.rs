@@ -7,6 +7,7 @@ use std::{
 use super::{Context, Failure};
 use crate::{
     client::Home,
+    daemon,
     fs::{IoContext, RealWriter, Writer, shown},
 };
 
@@ -40,7 +41,11 @@ pub(super) fn install(home: &Home, writer: &dyn Writer) -> Result<bool, Failure>
 /// put.
 pub(super) fn ensure(context: &Context) {
     if context.socket().is_ok() && !context.home.hook_program().exists() {
-        let _ = install(&context.home, &RealWriter);
+        // As the governor has it: what is made here is the user's alone.
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+        if daemon::prepare(&context.home, &RealWriter).is_ok() {
+            let _ = install(&context.home, &RealWriter);
+        }
     }
 }
 

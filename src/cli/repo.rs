@@ -10,6 +10,7 @@ use super::{
     selectors::{selector, selectors},
     set,
     show::{self, note, print, print_json, table},
+    status,
 };
 use crate::{
     fs::bytes_of,
@@ -41,8 +42,10 @@ fn add(context: &Context, options: RepoAdd) -> Result<u8, Failure> {
         programs::ensure(context);
     }
     let added = context.block_on(async {
-        let mut client = RepoRegistryClient::new(context.governor().await?);
-        Ok::<_, Failure>(client.add_repo(request).await?.into_inner())
+        let connection = context.governor().await?;
+        let added = RepoRegistryClient::new(connection.clone()).add_repo(request).await?.into_inner();
+        status::tell_problems(connection).await?;
+        Ok::<_, Failure>(added)
     })?;
     for warning in &added.warnings {
         note(&format!("kpmo: warning: {warning}"));

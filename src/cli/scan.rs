@@ -10,6 +10,7 @@ use super::{
     found::{left_out, register, stands_alone, tell},
     names, programs,
     show::{self, counted, note, print, print_json, progress, put_path},
+    status,
 };
 use crate::{
     client::Connection,
@@ -42,6 +43,7 @@ pub(super) fn run(context: &Context, options: &Scan) -> Result<u8, Failure> {
     }
     context.block_on(async {
         let connection = context.governor().await?;
+        status::tell_problems(connection.clone()).await?;
         let request = TrackRequest {
             roots: roots.iter().map(|root| bytes_of(root)).collect(),
             skip: options.skip.clone(),

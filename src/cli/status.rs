@@ -46,7 +46,7 @@ fn order(context: &Context, asked: Option<Order>) -> Order {
 }
 
 /// What is wrong with the governor itself belongs to a look at the fleet.
-async fn tell_problems(connection: Connection) -> Result<(), Failure> {
+pub(super) async fn tell_problems(connection: Connection) -> Result<(), Failure> {
     problems(connection).await?.iter().for_each(|problem| tell_problem(problem));
     Ok(())
 }

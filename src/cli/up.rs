@@ -1,7 +1,9 @@
 use std::{
+    collections::HashSet,
+    fs,
     io::{BufRead, IsTerminal},
     ops::ControlFlow,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Mutex,
 };
 
@@ -17,21 +19,31 @@ use super::{
     status,
 };
 use crate::{
+    client::Endpoint,
     daemon,
     fs::{Change, DryRun, RealWriter, bytes_of, shown, shown_bytes},
-    generated::kanban::{StatusRequest, governor_client::GovernorClient},
+    generated::kanban::{
+        FoundPlace, RecognizeFoundRequest, StatusRequest, governor_client::GovernorClient,
+        repo_registry_client::RepoRegistryClient,
+    },
+    git::{self, Git, GitError, Location},
+    governor::last_good,
     policy::load_settings,
     probe::{
         RepoKind, TrackOptions, Tracked,
         store::{RusticStore, StoreOptions},
         track,
     },
+    registry::Registry,
 };
 
 /// What `kpmo up` is about to do.
 struct Plan {
     /// Repositories, each by its path.
     repos: Vec<PathBuf>,
+    /// Linked work trees and submodules: they belong to another repository, and may be
+    /// registered all the same.
+    attached: Vec<FoundPlace>,
     /// Directories that could not be searched.
     warnings: Vec<(PathBuf, String)>,
 }
@@ -58,7 +70,7 @@ pub(super) fn run(context: &Context, options: &Up) -> Result<u8, Failure> {
         return dry_run(context, &plan);
     }
     if asks {
-        tell(context, &plan);
+        tell(context, &Outlook::of(context, &plan));
         if !agreed()? {
             note("nothing was done");
             return Ok(FINDINGS);
@@ -77,12 +89,14 @@ fn plan(context: &Context, roots: &[PathBuf]) -> Plan {
         ..TrackOptions::default()
     };
     let bar = progress(None, "repositories found:");
-    let plan = Mutex::new(Plan { repos: Vec::new(), warnings: Vec::new() });
+    let plan = Mutex::new(Plan { repos: Vec::new(), attached: Vec::new(), warnings: Vec::new() });
     track(roots, &options, &|tracked| {
         let mut plan = plan.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match tracked {
-            // Linked work trees and submodules belong to another repository.
-            Tracked::Found(found) if matches!(found.kind, RepoKind::Linked | RepoKind::Submodule) => {}
+            Tracked::Found(found) if matches!(found.kind, RepoKind::Linked | RepoKind::Submodule) => {
+                let (path, common_dir) = (bytes_of(&found.path), bytes_of(&found.common_dir));
+                plan.attached.push(FoundPlace { path, common_dir });
+            }
             Tracked::Found(found) => {
                 bar.inc(1);
                 plan.repos.push(found.path);
@@ -100,16 +114,57 @@ fn plan(context: &Context, roots: &[PathBuf]) -> Plan {
     plan
 }
 
-fn tell(context: &Context, plan: &Plan) {
+/// What is likely to become of the repositories that were found.
+struct Outlook<'a> {
+    new: Vec<&'a PathBuf>,
+    registered: Vec<&'a PathBuf>,
+    /// Of other owners, and not declared safe.
+    refused: Vec<&'a PathBuf>,
+}
+
+impl<'a> Outlook<'a> {
+    /// Reads the registry, and asks nobody: in a dry run no governor is started.
+    fn of(context: &Context, plan: &'a Plan) -> Self {
+        let home = &context.home;
+        let user = Endpoint::user(Endpoint::read(home).as_ref());
+        let registry = Registry::open(home.config.join("repos.yml"), home.state.join("repos.lock"), user);
+        let document = registry.recalling(last_good(home)).view().document;
+        let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let known: HashSet<PathBuf> = document.repos.iter().map(|repo| real(&repo.local_path)).collect();
+        let git = Git::default();
+        let mut outlook = Self { new: Vec::new(), registered: Vec::new(), refused: Vec::new() };
+        for repo in &plan.repos {
+            let list = if known.contains(&real(repo)) {
+                &mut outlook.registered
+            } else if Location::at(repo)
+                .is_ok_and(|location| matches!(git::open(&git, &location), Err(GitError::Owner { .. })))
+            {
+                &mut outlook.refused
+            } else {
+                &mut outlook.new
+            };
+            list.push(repo);
+        }
+        outlook
+    }
+}
+
+fn tell(context: &Context, outlook: &Outlook<'_>) {
     let mut text = format!(
         "kpmo up would use these places:\n  config {}\n  state  {}\n",
         shown(&context.home.config),
         shown(&context.home.state)
     );
-    text.push_str(&format!("and register, and install hooks in, {} repositories:\n", plan.repos.len()));
-    for repo in &plan.repos {
-        text.push_str(&format!("  {}\n", show::path(&bytes_of(repo))));
-    }
+    let mut list = |doing: &str, repos: &[&PathBuf]| {
+        if !repos.is_empty() {
+            let count = show::counted(repos.len() as u64, "repository", "repositories");
+            text.push_str(&format!("{doing} {count}:\n"));
+            repos.iter().for_each(|repo| text.push_str(&format!("  {}\n", show::path(&bytes_of(repo)))));
+        }
+    };
+    list("and register, and install hooks in,", &outlook.new);
+    list("see to the hooks of, as registered already,", &outlook.registered);
+    list("and leave out, as git does for who does not own them,", &outlook.refused);
     text.push_str("No tracked file is changed; `kpmo down` takes the hooks away again.\n");
     print(&text);
 }
@@ -133,12 +188,16 @@ fn dry_run(context: &Context, plan: &Plan) -> Result<u8, Failure> {
             _ => None,
         })
         .collect();
+    let outlook = Outlook::of(context, plan);
     if context.json {
-        let repos: Vec<String> = plan.repos.iter().map(|repo| shown(repo)).collect();
-        print_json(&json!({ "dry_run": true, "would_create": creates, "would_register": repos }));
+        let list = |repos: &[&PathBuf]| repos.iter().map(|repo| shown(repo)).collect::<Vec<_>>();
+        print_json(&json!({
+            "dry_run": true, "would_create": creates, "would_register": list(&outlook.new),
+            "registered": list(&outlook.registered), "would_leave_out": list(&outlook.refused),
+        }));
         return Ok(FINE);
     }
-    tell(context, plan);
+    tell(context, &outlook);
     if !creates.is_empty() {
         print(&format!("It would create:\n  {}\n", creates.join("\n  ")));
     }
@@ -162,7 +221,16 @@ fn carry_out(context: &Context, plan: &Plan) -> Result<u8, Failure> {
     }
     let (states, waiting) = context.block_on(async {
         let connection = context.governor().await?;
-        let paths = plan.repos.iter().map(|repo| bytes_of(repo)).collect();
+        status::tell_problems(connection.clone()).await?;
+        let mut paths: Vec<_> = plan.repos.iter().map(|repo| bytes_of(repo)).collect();
+        let request = RecognizeFoundRequest { places: plan.attached.clone() };
+        let known = RepoRegistryClient::new(connection.clone()).recognize_found(request).await?.into_inner();
+        let registered = plan
+            .attached
+            .iter()
+            .zip(&known.places)
+            .filter(|(_, known)| !known.repo_name.is_empty() && known.moved_from.is_empty());
+        paths.extend(registered.map(|(place, _)| place.path.clone()));
         for found in register(connection.clone(), paths, false).await? {
             failed += found.warnings.len() + usize::from(left_out(&found));
             tell_found(&found, false, context.json);

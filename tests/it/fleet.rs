@@ -209,5 +209,11 @@ fn a_watch_tells_each_change_until_it_is_ended() {
     });
     fs::write(&registry, good).unwrap();
     world.stop();
-    assert_eq!(watch.end().code(), Some(2));
+    world.until("its end is told", || shown().contains("kpmo: the governor has ended"));
+    assert!(!world.is_running());
+    world.at("app").write("a.txt", "three\n");
+    world.kpmo(["governor", "start"]).fine();
+    world.until_or("it goes on with the next", shown, || shown().ends_with("1 repository: 1 dirty\n\n"));
+    watch.signal_all("INT");
+    assert_eq!(watch.end().code(), Some(0));
 }

@@ -35,6 +35,7 @@ fn fleet() -> (World, String) {
     fs::create_dir(world.user().join("ollama-local")).unwrap();
     let file = world.path("old.yml");
     fs::write(&file, FLEET).unwrap();
+    world.kpmo(["governor", "start"]).fine();
     (world, file.to_str().unwrap().to_owned())
 }
 

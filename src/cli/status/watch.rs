@@ -18,7 +18,7 @@ use super::{
     },
     as_json, ask, order, problems, rows, tell_problem, text,
 };
-use crate::generated::kanban::RepoState;
+use crate::{client::Connection, generated::kanban::RepoState};
 
 pub(super) fn run(context: &Context, options: &Status) -> Result<u8, Failure> {
     let selectors = selectors(&options.repos)?;
@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, options: &Status) -> Result<u8, Failure> {
 }
 
 async fn follow(context: &Context, options: &Status, selectors: Vec<String>) -> Result<u8, Failure> {
-    let connection = context.governor().await?;
+    let mut connection = context.governor().await?;
     let mut resized = signal(SignalKind::window_change())?;
     let is_screen = !context.json && std::io::stdout().is_terminal();
     // Given back in whatever way this ends.
@@ -42,8 +42,13 @@ async fn follow(context: &Context, options: &Status, selectors: Vec<String>) -> 
     let mut before: Option<Vec<RepoState>> = None;
     let mut told: Vec<String> = Vec::new();
     loop {
-        let problems = problems(connection.clone()).await?;
-        let mut states = ask(connection.clone(), selectors.clone()).await?;
+        let (problems, mut states) = match look(connection.clone(), &selectors).await {
+            Err(failure) if failure.is_gone() => {
+                connection = context.next_governor().await;
+                continue;
+            }
+            looked => looked?,
+        };
         rows::sort(&mut states, order(context, options.sort));
         match (&screen, &before) {
             (Some(_), _) => draw(&states, &problems),
@@ -61,6 +66,13 @@ async fn follow(context: &Context, options: &Status, selectors: Vec<String>) -> 
             _ = resized.recv() => {}
         }
     }
+}
+
+async fn look(
+    connection: Connection,
+    selectors: &[String],
+) -> Result<(Vec<String>, Vec<RepoState>), Failure> {
+    Ok((problems(connection.clone()).await?, ask(connection, selectors.to_vec()).await?))
 }
 
 /// All at first, then what is new, different or gone.

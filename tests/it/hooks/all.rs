@@ -5,6 +5,36 @@ use std::{fs, os::unix::ffi::OsStrExt};
 use crate::world::{Ran, World, same, secret, tree};
 
 #[test]
+fn a_dry_run_makes_no_home_and_an_addition_makes_a_whole_one() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]);
+    let home = world.path("fresh");
+    world.at("app").write("old.yml", "repos: {}\n");
+    let kpmo = |args: &[&str]| {
+        let mut kpmo = world.command(world.home().join("bin/kpmo"));
+        Ran::of(kpmo.arg("--home").arg(&home).args(args).current_dir(world.path("src")))
+    };
+    for args in [
+        &["repo", "add", "app", "--dry-run"][..],
+        &["scan", ".", "--register", "--dry-run"],
+        &["registry", "import", "app/old.yml", "--dry-run"],
+    ] {
+        kpmo(args).ended(2).says("there is no home at ").says("a dry run makes none");
+        assert!(!home.exists(), "{args:?}");
+    }
+    kpmo(&["up", ".", "--dry-run"]).fine().says("install hooks in, 1 repository:");
+    kpmo(&["repo", "add", "app"]).fine().hides("warning");
+    assert_eq!(fs::read_link(world.at("app").hook("pre-commit")).unwrap(), home.join("bin/kpmo-hook"));
+    kpmo(&["up", ".", "--dry-run"]).fine().says("as registered already, 1 repository:").hides("and register");
+
+    // What is wrong with the registry is said by whoever reads it.
+    fs::write(home.join("config/repos.yml"), "version: 1\nrepos: []\nx: 1\n").unwrap();
+    for args in [&["up", "."][..], &["scan", "."], &["repo", "add", "app"]] {
+        kpmo(args).fine().says("repos.yml:3:1: unknown key `x`");
+    }
+    kpmo(&["governor", "stop"]).fine();
+}
+
+#[test]
 fn a_dry_run_writes_nothing() {
     let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("husky", &[("a.txt", "one\n")]);
     // Or the governor writes, by itself.

@@ -131,6 +131,21 @@ fn a_setting_of_a_file_that_has_the_last_word_is_told_and_nothing_is_changed() {
 }
 
 #[test]
+fn a_submodule_that_is_registered_has_its_hooks_back_with_the_others() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("part", &[("a.txt", "one\n")]);
+    let app = world.at("app");
+    app.git(["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "../part", "part"]).fine();
+    let world = world.up();
+    world.kpmo(["repo", "add", "app/part"]).fine();
+    world.kpmo(["down"]).fine();
+    let hook = world.path("src/app/.git/modules/part/hooks/pre-commit");
+    assert!(!hook.is_symlink());
+    let world = world.up();
+    assert!(hook.is_symlink());
+    world.kpmo(["install-hooks", "--check", "--all"]).fine();
+}
+
+#[test]
 fn linked_work_trees_submodules_and_bare_repositories_have_their_hooks() {
     let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("part", &[("p.txt", "one\n")]);
     let app = world.at("app");

@@ -46,6 +46,7 @@ fn the_predecessors_hooks_run_no_more_and_come_back() {
 fn it_is_said_what_becomes_of_them() {
     let world = World::new().repo("app", &[("a.txt", "one\n")]);
     World::script(&world.at("app").hook("pre-commit"), "#!/bin/sh\nexec /opt/pmp/context-check.sh\n");
+    world.kpmo(["governor", "start"]).fine();
     world.kpmo(["repo", "add", "app", "--dry-run"]).fine().says("archived").says("predecessor");
     world.kpmo(["repo", "add", "app"]).fine().says("archived");
 }
