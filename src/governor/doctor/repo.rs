@@ -1,8 +1,8 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
     super::{
-        hooks::{events_of, place},
+        hooks::{OF_ITS_OWN, events_of, place, work_trees_of_their_own},
         registration::HEADS,
     },
     Check, Level, Means,
@@ -206,21 +206,11 @@ fn head_is_known(means: &Means<'_>, location: &Location, ledger: &Path, id: &str
 
 /// Work trees that say for themselves where git looks for hooks: not here.
 fn work_trees(location: &Location) -> Vec<Check> {
-    let entries = std::fs::read_dir(location.common_dir.join("worktrees")).into_iter().flatten().flatten();
-    let dirs = entries.map(|entry| entry.path()).chain([location.common_dir.clone()]);
-    let says = |dir: std::path::PathBuf| {
-        let path = dir.join("config.worktree");
-        let text = std::fs::read_to_string(&path).unwrap_or_default().to_ascii_lowercase();
-        text.contains("hookspath").then(|| {
-            let said = format!(
-                "a work tree has a core.hooksPath of its own, and kpmo's hooks do not run in it: {}",
-                shown(&path)
-            );
-            Check::error("hooks-path", said, "run there: git config --worktree --unset core.hooksPath")
-                .at(&path)
-        })
+    let says = |path: PathBuf| {
+        let said = format!("{OF_ITS_OWN}: {}", shown(&path));
+        Check::error("hooks-path", said, "run there: git config --worktree --unset core.hooksPath").at(&path)
     };
-    dirs.filter_map(says).collect()
+    work_trees_of_their_own(location).into_iter().map(says).collect()
 }
 
 /// Commits that the rules did not pass and that are still there, as far as the

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     fs::{
-        DryRun, RealWriter,
+        Change, DryRun, RealWriter,
         answering::{self, NoAnswer, PATIENCE},
     },
     git::Location,
@@ -86,9 +86,18 @@ impl Looks {
             .into_iter()
             .chain(events.iter().map(|event| hooks.join(event)))
             .chain(events.iter().map(|event| own.join(event)))
-            .chain(at_top);
+            .chain(at_top)
+            .chain(before(location));
         Self { files: files.map(|path| signature(&path)).collect(), events }
     }
+}
+
+/// The directory that kpmo's own comes before: what comes there later, git would run.
+fn before(location: &Location) -> Option<PathBuf> {
+    let chain = fs::read(location.common_dir.join("kpmo/chain")).ok()?;
+    let dir = crate::fs::path_from(&chain);
+    let top = location.work_tree.as_deref().unwrap_or(&location.common_dir);
+    Some(top.join(dir))
 }
 
 fn signature(path: &Path) -> Option<Signature> {
@@ -297,8 +306,15 @@ impl Governor {
         if install::check(place, wanted)?.state != HooksState::Ok {
             return Ok(true);
         }
-        let due = RepoHooks::from(install::install(place, wanted, setting, &DryRun::default())?);
-        Ok(!due.changed().is_empty())
+        let dry = DryRun::default();
+        let due = RepoHooks::from(install::install(place, wanted, setting, &dry)?);
+        // Of hooks that kpmo only passes on nothing is reported.
+        let own = place.common_dir.join("kpmo/hooks");
+        let is_link = |change: &Change| match change {
+            Change::Link(_, path) | Change::Write(path, _) | Change::Remove(path) => path.starts_with(&own),
+            _ => false,
+        };
+        Ok(!due.changed().is_empty() || dry.changes().iter().any(is_link))
     }
 }
 

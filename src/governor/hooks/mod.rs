@@ -9,7 +9,7 @@ mod setting;
 #[cfg_attr(not(target_os = "linux"), path = "unwatched.rs")]
 mod watching;
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use super::{Error, Governor};
 use crate::{
@@ -85,7 +85,14 @@ impl Governor {
         let location = Location::at(&repo.local_path)?;
         let place = self.hooks_place(&location, None)?;
         let (program, events) = (self.hook_program(), self.events_for(repo));
-        Ok(install::check(&place, &Wanted { program: &program, events: &events, mode: None })?.into())
+        let report = install::check(&place, &Wanted { program: &program, events: &events, mode: None })?;
+        let mut hooks = RepoHooks::from(report);
+        for path in work_trees_of_their_own(&location) {
+            hooks.state = state_with(hooks.state, &location);
+            let (event, action, detail) = ("", HookAction::Foreign, OF_ITS_OWN.to_owned());
+            hooks.changes.push(HookChange { event, path, action, detail });
+        }
+        Ok(hooks)
     }
 
     /// What stands in the hooks' places, where `core.hooksPath` is known.
@@ -97,7 +104,8 @@ impl Governor {
     ) -> Result<HooksState, Error> {
         let place = place(&self.git, location, configured, None)?;
         let (program, events) = (self.hook_program(), self.events_for(repo));
-        Ok(install::check(&place, &Wanted { program: &program, events: &events, mode: None })?.state)
+        let found = install::check(&place, &Wanted { program: &program, events: &events, mode: None })?;
+        Ok(state_with(found.state, location))
     }
 
     /// Restores what stood there before.
@@ -153,6 +161,27 @@ impl Governor {
         draft.attributes.insert("hooks".into(), changed.join(","));
         self.ledger.append(draft)?;
         Ok(())
+    }
+}
+
+/// What is said of a work tree that kpmo's hooks do not run in.
+pub(super) const OF_ITS_OWN: &str =
+    "a work tree has a core.hooksPath of its own, and kpmo's hooks do not run in it";
+
+/// Configurations of work trees that say for themselves where git looks for hooks,
+/// which is not where the repository's are.
+pub(super) fn work_trees_of_their_own(location: &Location) -> Vec<PathBuf> {
+    let entries = fs::read_dir(location.common_dir.join("worktrees")).into_iter().flatten().flatten();
+    let dirs = entries.map(|entry| entry.path()).chain([location.common_dir.clone()]);
+    dirs.map(|dir| dir.join("config.worktree"))
+        .filter(|path| fs::read(path).is_ok_and(|text| healing::may_say_hooks(&text)))
+        .collect()
+}
+
+fn state_with(state: HooksState, location: &Location) -> HooksState {
+    match state {
+        HooksState::Ok if !work_trees_of_their_own(location).is_empty() => HooksState::Partial,
+        state => state,
     }
 }
 

@@ -1,5 +1,7 @@
 //! `core.hooksPath` that leads elsewhere.
 
+use std::fs;
+
 use crate::world::{Repo, World, differing, secret, tree};
 
 fn config(repo: &Repo<'_>) -> Option<String> {
@@ -128,6 +130,52 @@ fn a_setting_of_a_file_that_has_the_last_word_is_told_and_nothing_is_changed() {
     assert_eq!(config(&app), None);
     std::fs::remove_file(included).unwrap();
     world.kpmo(["install-hooks", "app"]).fine();
+}
+
+#[test]
+fn what_comes_later_into_a_tracked_directory_runs() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]);
+    let app = world.at("app");
+    let hook = |name: &str| {
+        let text = format!("#!/bin/sh\necho {name} >> \"$HOME/ran\"\n");
+        World::script(&app.path.join(".githooks").join(name), &text);
+    };
+    hook("pre-commit");
+    app.git(["config", "core.hooksPath", ".githooks"]).fine();
+    let kept = world.up();
+    let (world, app) = (&kept, kept.at("app"));
+    World::script(
+        &app.path.join(".githooks/reference-transaction"),
+        "#!/bin/sh\necho transaction >> \"$HOME/ran\"\n",
+    );
+    app.git(["add", "-A"]).fine();
+    app.commit().fine();
+    let link = app.path.join(".git/kpmo/hooks/reference-transaction");
+    world.until("it is passed on", || link.is_symlink());
+    app.stage("a.txt", "two\n").commit().fine();
+    assert!(fs::read_to_string(world.user().join("ran")).unwrap().contains("transaction"));
+    fs::remove_file(app.path.join(".githooks/reference-transaction")).unwrap();
+    app.stage("a.txt", "three\n").commit().fine();
+    world.until("it is not any more", || !link.is_symlink());
+}
+
+#[test]
+fn a_work_tree_that_has_its_own_hooks_path_is_told() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    let app = world.at("app");
+    app.git(["worktree", "add", "-q", "../linked"]).fine();
+    let linked = world.at("linked");
+    linked.git(["config", "extensions.worktreeConfig", "true"]).fine();
+    world.kpmo(["install-hooks", "--check", "app"]).fine();
+    linked.git(["config", "--worktree", "core.hooksPath", "/nowhere"]).fine();
+    world
+        .kpmo(["install-hooks", "--check", "app"])
+        .ended(1)
+        .says("app: partial")
+        .says("a work tree has a core.hooksPath of its own");
+    assert_eq!(world.status("app")["hooks"], "partial");
+    linked.git(["config", "--worktree", "--unset", "core.hooksPath"]).fine();
+    world.kpmo(["install-hooks", "--check", "app"]).fine();
 }
 
 #[test]
