@@ -36,7 +36,9 @@ use std::path::{Path, PathBuf};
 
 pub use error::InstallError;
 pub use events::{EVENTS, ON_DEMAND};
-pub use place::{HookEntries, HookEntry, HooksMode, HooksPathConfig, HooksPlace, Refused, RepoConfig};
+pub use place::{
+    HookEntries, HookEntry, HooksMode, HooksPathConfig, HooksPlace, Refused, RepoConfig, config_record,
+};
 pub use report::{HookAction, HookChange, HooksState, Report};
 pub use text::{HOOKS_OF_LFS, READ_BY_OTHERS, uses_lfs};
 

@@ -179,6 +179,12 @@ impl HooksPlace {
     }
 }
 
+/// Where whoever sets `core.hooksPath` may keep what it took the place of; it goes away
+/// with kpmo's hooks.
+pub fn config_record(common_dir: &Path) -> PathBuf {
+    common_dir.join("kpmo/config-lines")
+}
+
 fn same_place(one: &Path, other: &Path) -> bool {
     one == other
         || fs::canonicalize(one).is_ok_and(|one| fs::canonicalize(other).is_ok_and(|other| one == other))

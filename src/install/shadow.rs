@@ -20,7 +20,7 @@ use super::{
     dir::{HookDir, stands_retired},
     events::{PASSED_IF_PRESENT, PASSED_THROUGH},
     owner::{look, runnable, standing},
-    place::{Layout, Refused},
+    place::{Layout, Refused, config_record},
 };
 use crate::fs::{IoContext, PathError, Writer, bytes_of, path_from, shown};
 
@@ -150,7 +150,11 @@ impl Shadow<'_> {
         }
         let changes = self.dir().uninstall()?;
         let leftovers = present.into_iter().filter(|entry| is_temporary(entry));
-        for entry in leftovers.map(|entry| own.join(entry)).chain([self.place.chain(), self.place.origin()]) {
+        for entry in leftovers.map(|entry| own.join(entry)).chain([
+            self.place.chain(),
+            self.place.origin(),
+            config_record(&self.place.common_dir),
+        ]) {
             if look(&entry)?.is_some() {
                 self.writer.remove(&entry)?;
             }

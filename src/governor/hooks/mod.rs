@@ -8,6 +8,7 @@ mod program;
 mod setting;
 #[cfg_attr(not(target_os = "linux"), path = "unwatched.rs")]
 mod watching;
+mod written;
 
 use std::{fs, path::PathBuf};
 

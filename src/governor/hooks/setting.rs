@@ -1,9 +1,14 @@
-use std::{ffi::OsStr, path::Path};
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+};
 
+use super::written::Written;
 use crate::{
-    fs::shown,
+    fs::{RealWriter, Writer as _, shown},
     git::{self, Git, Location},
-    install::{Refused, RepoConfig},
+    install::{self, Refused, RepoConfig},
 };
 
 /// A repository's own configuration, by the git program.
@@ -12,10 +17,41 @@ pub(super) struct Setting<'a> {
     pub location: &'a Location,
 }
 
+impl Setting<'_> {
+    fn config(&self) -> PathBuf {
+        self.location.common_dir.join("config")
+    }
+
+    fn record(&self) -> PathBuf {
+        install::config_record(&self.location.common_dir)
+    }
+
+    /// Gives the lines back that kpmo's setting took the place of, if they say what is
+    /// wanted. False: that is left to git.
+    fn give_back(&self, wanted: Option<&Path>) -> Result<bool, Refused> {
+        let Ok(record) = fs::read(self.record()) else { return Ok(false) };
+        let undone = Written::from_bytes(&record).map(|written| written.undo(&self.config()));
+        RealWriter.remove(&self.record())?;
+        if !matches!(undone, Some(Ok(true))) {
+            return Ok(false);
+        }
+        let now = git::hooks_path(self.git, self.location)?;
+        Ok(now.and_then(|now| now.own).as_deref() == wanted)
+    }
+}
+
 impl RepoConfig for Setting<'_> {
     fn set_hooks_path(&self, value: &Path) -> Result<(), Refused> {
+        let is_ours = value == self.location.common_dir.join("kpmo/hooks");
+        if !is_ours && self.give_back(Some(value))? {
+            return Ok(());
+        }
         let before = git::hooks_path(self.git, self.location)?;
+        let text = fs::read(self.config()).unwrap_or_default();
         git::set_hooks_path(self.git, self.location, Some(value))?;
+        if is_ours && let Some(written) = Written::between(&text, &fs::read(self.config())?) {
+            RealWriter.write(&self.record(), &written.to_bytes(), 0o600)?;
+        }
         // One that git expands (`~/hooks`) is somebody's, given back as it was.
         let is_in_force = |now: &git::HooksPath| now.value == value || !value.is_absolute();
         let Some(now) = git::hooks_path(self.git, self.location)?.filter(|now| !is_in_force(now)) else {
@@ -34,6 +70,9 @@ impl RepoConfig for Setting<'_> {
     }
 
     fn unset_hooks_path(&self) -> Result<(), Refused> {
+        if self.give_back(None)? {
+            return Ok(());
+        }
         Ok(git::set_hooks_path(self.git, self.location, None)?)
     }
 

@@ -133,6 +133,28 @@ fn a_setting_of_a_file_that_has_the_last_word_is_told_and_nothing_is_changed() {
 }
 
 #[test]
+fn the_configurations_bytes_come_back() {
+    for lines in [
+        "\thooksPath = tools # why\n",
+        "\thooksPath = first\n\thooksPath = \"tools\"\n",
+        "  hookspath=tools ; comment\r\n[user]\r\n\tname = x\r\n",
+    ] {
+        let world = World::new().repo("app", &[("a.txt", "one\n")]);
+        let config = world.at("app").path.join(".git/config");
+        let before = fs::read_to_string(&config).unwrap() + "[core]\n" + lines;
+        fs::write(&config, &before).unwrap();
+        let world = world.up();
+        let shadow = world.at("app").path.join(".git/kpmo/hooks");
+        assert_eq!(world.at("app").ask(["config", "core.hooksPath"]), shadow.to_str().unwrap());
+        // What else is written meanwhile stays.
+        world.at("app").git(["config", "x.y", "later"]).fine();
+        world.kpmo(["uninstall-hooks", "app"]).fine();
+        assert_eq!(fs::read_to_string(&config).unwrap(), before + "[x]\n\ty = later\n", "{lines}");
+        assert!(!world.at("app").path.join(".git/kpmo").exists());
+    }
+}
+
+#[test]
 fn what_comes_later_into_a_tracked_directory_runs() {
     let world = World::new().repo("app", &[("a.txt", "one\n")]);
     let app = world.at("app");
