@@ -1640,7 +1640,7 @@ pub enum RegistryRule {
     Converted = 14,
     /// A value of the predecessor's that was left out.
     Dropped = 15,
-    /// A path that leads, by links, to where another entry's does.
+    /// A path that leads, by links or as its `.git`, to the repository of another entry.
     SamePlace = 16,
 }
 impl RegistryRule {

@@ -1,6 +1,7 @@
 use std::{fmt::Display, io::Write};
 
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use crate::{
     client::{ConnectError, HomeError, StartError},
@@ -51,6 +52,8 @@ impl From<tonic::Status> for Failure {
             status.code(),
             Code::FailedPrecondition | Code::AlreadyExists | Code::Aborted | Code::PermissionDenied
         );
+        // The system's refusal is nobody's finding.
+        let is_io = status.get_error_details().error_info().is_some_and(|info| info.reason == "IO");
         // What has a source is our end's word on a connection that is gone, and so is what
         // tonic says of one that is closed.
         let is_gone = status.message().is_empty()
@@ -60,7 +63,7 @@ impl From<tonic::Status> for Failure {
             Code::Unavailable | Code::Cancelled | Code::Unknown if is_gone => GONE.to_owned(),
             _ => status.message().to_owned(),
         };
-        Self { message, code: if refused { 1 } else { 2 } }
+        Self { message, code: if refused && !is_io { 1 } else { 2 } }
     }
 }
 

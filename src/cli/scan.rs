@@ -189,13 +189,13 @@ fn came_to(registered: &[RegisteredFound], dry_run: bool) -> String {
     let of = |wanted| registered.iter().filter(|found| found.outcome() == wanted).count();
     let (new, moved, left) = (of(FoundOutcome::Added), of(FoundOutcome::Moved), of(FoundOutcome::LeftOut));
     let would = if dry_run { "would be " } else { "" };
-    let mut text = match new as u64 + moved as u64 {
-        0 if left == 0 => return "nothing to register: all of it is known\n".to_owned(),
-        0 => "nothing was registered".to_owned(),
+    let mut text = match new as u64 {
+        0 if left == 0 && moved == 0 => return "nothing to register: all of it is known\n".to_owned(),
+        0 => format!("nothing {}registered", if dry_run { "would be " } else { "was " }),
         count => format!("{} {would}registered", counted(count, "repository", "repositories")),
     };
     if moved > 0 {
-        text.push_str(&format!(", {moved} of them moved"));
+        text.push_str(&format!(", {moved} {would}moved"));
     }
     if left > 0 {
         text.push_str(&format!("; {left} left out"));

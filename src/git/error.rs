@@ -11,6 +11,17 @@ pub enum GitError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// A `.git` file that leads to no repository.
+    #[error(
+        "{} leads to {}, where there is no repository; if that was moved, `git worktree repair` run in it mends this",
+        file.display(), target.display()
+    )]
+    LeadsNowhere {
+        /// The `.git` file.
+        file: PathBuf,
+        /// What it names.
+        target: PathBuf,
+    },
     /// There was a git repository there, as far as is known, and there is none.
     #[error("there is no git repository at {} any more", path.display())]
     Gone {

@@ -112,7 +112,11 @@ impl Location {
         let dot_git = directory.join(".git");
         let is_file = fs::metadata(&dot_git).is_ok_and(|meta| meta.is_file());
         let (git_dir, by) = if is_file {
-            (follow_git_file(&dot_git)?, By::DotGit(directory))
+            let target = follow_git_file(&dot_git)?;
+            if !is_git_dir(&target) {
+                return Err(GitError::LeadsNowhere { file: dot_git, target });
+            }
+            (target, By::DotGit(directory))
         } else if is_git_dir(&dot_git) {
             (dot_git, By::DotGit(directory))
         } else if is_git_dir(directory) {

@@ -78,9 +78,9 @@ impl From<PathError> for Error {
 impl From<GitError> for Error {
     fn from(error: GitError) -> Self {
         let (reason, path) = match &error {
-            GitError::NotARepository { path } | GitError::Gone { path } => {
-                (Reason::NotARepository, Some(path))
-            }
+            GitError::NotARepository { path }
+            | GitError::LeadsNowhere { file: path, .. }
+            | GitError::Gone { path } => (Reason::NotARepository, Some(path)),
             GitError::Owner { path }
             | GitError::Library { path, .. }
             | GitError::Program { path, .. }
@@ -126,6 +126,9 @@ impl From<RegistryError> for Error {
                     Some(nearest) => told.with("nearest", nearest),
                     None => told,
                 }
+            }
+            RegistryError::EditFailed { path, .. } | RegistryError::ReadOnly { path } => {
+                Self::new(Reason::RegistryInvalid, message).with("path", shown(&path))
             }
             other => Self::new(Reason::BadRequest, message).caused_by(other),
         }

@@ -216,7 +216,7 @@ pub fn check_registry(path: &Path, home: &Path, memory: Option<PathBuf>) -> Resu
     })
 }
 
-/// Where entries are, with links followed: two that are at one place are one
+/// Where entries are, with links (and `.git`) followed: two that are at one place are one
 /// repository, which hooks and snapshots know by one of its names only.
 #[derive(Default)]
 pub(super) struct Places(HashMap<PathBuf, String>);
@@ -224,14 +224,16 @@ pub(super) struct Places(HashMap<PathBuf, String>);
 impl Places {
     /// What to say of an entry that is where one before it is, and the mend.
     pub(super) fn doubled(&mut self, repo: &Repo) -> Option<(String, &'static str)> {
-        let place = fs::canonicalize(&repo.local_path).ok()?;
+        let path = &repo.local_path;
+        let found = Location::at(path).map(|found| found.work_tree.unwrap_or(found.common_dir));
+        let place = fs::canonicalize(found.as_ref().unwrap_or(path)).ok()?;
         match self.0.entry(place) {
             Entry::Vacant(free) => {
                 free.insert(repo.name.clone());
                 None
             }
             Entry::Occupied(taken) => Some((
-                format!("{} is the repository that `{}` is, by a link", shown(&repo.local_path), taken.get()),
+                format!("{} is the repository that `{}` is", shown(&repo.local_path), taken.get()),
                 "take one of the two entries out",
             )),
         }
@@ -245,7 +247,7 @@ fn unusual(entry: &Former) -> Option<Problem> {
         let fix = "clone it there, or take the entry out";
         (FileRule::MissingPath, format!("{} does not exist", shown(path)), fix)
     } else if Location::at(path).is_err() {
-        let fix = "`git init` makes it one";
+        let fix = "mend the path (`kpmo scan` finds repositories), or take the entry out";
         (FileRule::NotARepository, format!("{} is no git repository", shown(path)), fix)
     } else {
         return None;

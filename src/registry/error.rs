@@ -92,6 +92,12 @@ pub enum RegistryError {
         /// What is wrong with the value, without the value.
         reason: String,
     },
+    /// Its owner may not write to it either.
+    #[error("{} is read-only; to have kpmo edit it run: chmod u+w '{}'", shown(path), shown(path))]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
     /// The edit would have changed something else, or nothing; it was not written.
     #[error(
         "cannot edit {} without touching anything else, so it is unchanged: {reason}; edit it by hand",

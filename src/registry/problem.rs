@@ -58,7 +58,7 @@ rules! {
     Converted = "converted",
     /// A value of the predecessor's that was left out.
     Dropped = "dropped",
-    /// A path that leads, by links, to where another entry's does.
+    /// A path that leads, by links or as its `.git`, to the repository of another entry.
     SamePlace = "same-place",
 }
 

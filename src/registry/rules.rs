@@ -38,9 +38,16 @@ pub(super) fn name(name: &str) -> Verdict {
         _ if name.len() > 100 => "is longer than 100 bytes",
         _ if name.contains('/') => "must not contain `/`",
         _ if name.contains(char::is_control) => "must not contain control characters",
+        _ if name.contains(is_turning) => "must not contain characters that change the direction of text",
         _ => return Ok(()),
     };
     Err(fault.into())
+}
+
+/// Whether a character has what follows shown in another order (Unicode's bidirectional
+/// controls).
+fn is_turning(char: char) -> bool {
+    matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// An id in hyphenated lower case.

@@ -57,6 +57,7 @@ impl Registry {
     /// [`RegistryError::NameTaken`], [`RegistryError::PathTaken`],
     /// [`RegistryError::IdTaken`], [`RegistryError::NotFound`] and
     /// [`RegistryError::Refused`] if the edit makes no sense,
+    /// [`RegistryError::ReadOnly`] if nobody may write to the file,
     /// [`RegistryError::EditFailed`] if the text cannot be changed so that
     /// exactly the wanted entries are read from it. Nothing is written then.
     pub fn edit_with<T, E: From<RegistryError>>(
@@ -114,6 +115,10 @@ impl Registry {
         let bytes = [mark, text.as_bytes()].concat();
         let document = self.confirmed(&bytes, &text, &wanted).map_err(failed)?;
         let mode = content.meta.as_ref().map_or(MODE, |meta| meta.mode() & 0o7777);
+        // Replacing it would need no leave of the file's own.
+        if mode & 0o222 == 0 && writer.is_real() {
+            return Err(RegistryError::ReadOnly { path: target }.into());
+        }
         let is_written = writer
             .write_if(&target, &bytes, mode, &|| is_as_read(&target, &content))
             .map_err(RegistryError::from)?;
@@ -143,7 +148,8 @@ impl Registry {
             format!("the result would not be a registry ({first})")
         })?;
         if document.repos != wanted {
-            return Err("the result would say something else than was asked for".into());
+            let last = "if its last line has no line break at its end, give it one";
+            return Err(format!("the result would say something else than was asked for ({last})"));
         }
         if opinion::repos(text, &self.home)? != wanted {
             return Err("a second parser reads other values".into());

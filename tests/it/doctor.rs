@@ -184,7 +184,7 @@ fn what_is_wrong_with_the_home_is_told_with_its_mend() {
         "repos.yml",
         &format!("{registry}  - {{name: link, local_path: \"{}\"}}\n", link.display()),
     );
-    let doubled = "/src/link is the repository that `app` is, by a link";
+    let doubled = "/src/link is the repository that `app` is";
     world.kpmo(["doctor"]).fine().says(doubled).says("take one of the two entries out");
     world.configure("repos.yml", &registry);
     doctor(&world, &app, &[]).fine();

@@ -182,7 +182,7 @@ fn a_file_is_checked_without_a_governor() {
         "version: 1\nrepos:\n  - {name: real, local_path: ~/real}\n  - {name: other, local_path: ~/link}\n",
     )
     .fine()
-    .says("/u/link is the repository that `real` is, by a link: take one of the two entries out");
+    .says("/u/link is the repository that `real` is: take one of the two entries out");
     let ran =
         check("version: 1\nrepos:\n  - name: a\n    local_path: a\n    stage: proud\n    colour: red\n");
     ran.ended(1)

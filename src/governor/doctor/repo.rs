@@ -12,7 +12,7 @@ use crate::{
     fs::shown,
     git::{self, Git, GitError, Location},
     hook::chain,
-    install::{self, HookAction, HooksState, InstallError, Wanted},
+    install::{self, HookAction, HookChange, HooksState, InstallError, Wanted},
     ledger::{self, EventKind},
     registry::{Document, Repo, RepoStatus},
 };
@@ -164,7 +164,9 @@ fn hooks(means: &Means<'_>, location: &Location, repo: Option<&Repo>, name: &str
         Ok(report) => report,
         Err(error) => return vec![Check::error("hooks", error, "make it readable for this user")],
     };
-    let fix = repo.map_or_else(|| adding(location), |_| format!("run: kpmo install-hooks {name}"));
+    let is_too_old = |change: &HookChange| change.detail.contains("runs no hooks by its configuration");
+    let mode = if report.changes.iter().any(is_too_old) { " --mode links" } else { "" };
+    let fix = repo.map_or_else(|| adding(location), |_| format!("run: kpmo install-hooks {name}{mode}"));
     if report.state == HooksState::Missing && report.changes.iter().all(|change| change.detail.is_empty()) {
         let said = format!("none of kpmo's hooks is in {}", shown(&report.hooks_dir));
         return vec![Check::error("hooks", said, fix).at(&report.hooks_dir)];

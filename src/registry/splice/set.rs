@@ -3,7 +3,7 @@ use std::ops::Range;
 use super::{Source, Splices};
 use crate::registry::{
     render::{self, Value},
-    text::{before_break, is_blank, line_start, skip_trivia},
+    text::{before_break, is_blank, line_end, line_start, skip_trivia},
     tree::{Kind, Node},
 };
 
@@ -97,7 +97,14 @@ impl Source<'_> {
         let end = before_break(self.text, self.end_of_text(old));
         let indent = self.column_as_space(self.first_key(item).ok_or("the entry is empty")?);
         let pair = render::pair(key, value, &indent, self.newline);
-        Ok((colon..end, pair[key.len()..].to_owned()))
+        let mut text = pair[key.len()..].to_owned();
+        // What is said beside the key, or the sign of a block, stays on its line.
+        let line = &self.text[colon..line_end(self.text, colon).min(end)];
+        if let Some(at) = line.find(" #").or_else(|| line.find("\t#")) {
+            let first = text.find(['\r', '\n']).unwrap_or(text.len());
+            text.insert_str(first, &format!(" {}", line[at..].trim()));
+        }
+        Ok((colon..end, text))
     }
 
     fn remove_pair(&self, item: &Node, pairs: &[(Node, Node)], at: usize) -> Splices {

@@ -93,6 +93,20 @@ fn values_are_set_and_taken_out_beside_comments() {
 }
 
 #[test]
+fn what_is_said_beside_the_sign_of_a_block_stays() {
+    let entry = |value: &str| {
+        format!("version: 1\nrepos:\n- name: one\n  local_path: /one\n  role:{value}\n  stage: dev\n")
+    };
+    let to = |role: &str| change("one", vec![Role(Some(role.into()))]);
+    assert_eq!(edited(&entry(" > # why\n    alt"), &to("x")), entry(" x # why"));
+    assert_eq!(edited(&entry(" >\n    a # is text"), &to("x")), entry(" x"));
+    let text = entry(" x").replace("role: x", "tags: # mine\n  - a\n  - b");
+    let tags = change("one", vec![Tags(vec!["c".into()])]);
+    let after = edited(&text, &tags);
+    assert!(after.contains("tags: [c] # mine\n"), "{after}");
+}
+
+#[test]
 fn several_entries_change_at_once_or_none() {
     let swap = |one: &str, two: &str| RepoChange { name: one.into(), fields: vec![Name(two.into())] };
     let after = edited(TEXT, &Edit::Change(vec![swap("one", "two"), swap("two", "one")]));

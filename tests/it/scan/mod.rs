@@ -167,6 +167,33 @@ fn what_belongs_to_another_repository_is_told_with_it() {
 }
 
 #[test]
+fn a_dot_git_file_that_leads_nowhere_is_named() {
+    let world = World::new().repo("app", &FILES);
+    world.at("app").git(["worktree", "add", "-q", "../linked"]).fine();
+    rename(&world, "app", "moved");
+    let world = world.up();
+    world
+        .kpmo(["repo", "add", "linked"])
+        .ended(1)
+        .says("src/linked/.git leads to ")
+        .says("/src/app/.git/worktrees/linked, where there is no repository")
+        .says("git worktree repair");
+}
+
+#[test]
+fn a_file_that_nobody_may_write_to_is_left_alone() {
+    let world = World::new().repo("app", &FILES).repo("lib", &FILES);
+    world.kpmo(["repo", "add", "app"]).fine();
+    let (file, before) = (world.home().join("config/repos.yml"), world.registry());
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
+    world.kpmo(["repo", "set", "app", "--role", "x"]).ended(1).says("is read-only").says("chmod u+w");
+    world.kpmo(["repo", "add", "lib"]).ended(1).says("is read-only");
+    assert_eq!(world.registry(), before);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    world.kpmo(["repo", "add", "lib"]).fine();
+}
+
+#[test]
 fn dependencies_are_not_looked_through() {
     let world = World::new().repo("app", &FILES);
     for number in 0..10_000 {
