@@ -159,7 +159,9 @@ fn tell(context: &Context, outlook: &Outlook<'_>) {
         if !repos.is_empty() {
             let count = show::counted(repos.len() as u64, "repository", "repositories");
             text.push_str(&format!("{doing} {count}:\n"));
-            repos.iter().for_each(|repo| text.push_str(&format!("  {}\n", show::path(&bytes_of(repo)))));
+            for repo in repos {
+                text.push_str(&format!("  {}\n", show::path(&bytes_of(repo))));
+            }
         }
     };
     list("and register, and install hooks in,", &outlook.new);
