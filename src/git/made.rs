@@ -44,12 +44,18 @@ fn made(entry: &str) -> Option<&str> {
     let (who, what) = entry.split_once('\t')?;
     let mut ids = who.split(' ');
     let (old, new) = (ids.next()?, ids.next()?);
-    let begins = ["commit", "cherry-pick", "revert", "am:"].iter().any(|word| what.starts_with(word));
-    let is_step = ["(pick)", "(reword)", "(edit)", "(squash)", "(fixup)", "(continue)", "Merge made"]
-        .iter()
-        .any(|step| what.contains(step));
+    // Behind the first colon a subject may say anything.
+    let (how, result) = what.split_once(':').unwrap_or((what, ""));
+    let is_made = match how.split(' ').next()? {
+        "commit" | "revert" | "am" => true,
+        "cherry-pick" => result != " fast-forward",
+        "rebase" | "pull" | "merge" => {
+            let steps = ["(pick)", "(reword)", "(edit)", "(squash)", "(fixup)", "(continue)"];
+            steps.iter().any(|step| how.ends_with(step)) || result.starts_with(" Merge made")
+        }
+        _ => false,
+    };
     let is_id = |id: &str| matches!(id.len(), 40 | 64) && id.bytes().all(|b| b.is_ascii_hexdigit());
-    let is_made = (begins || is_step) && !what.to_ascii_lowercase().contains("fast-forward");
     (is_made && is_id(old) && is_id(new)).then_some(new)
 }
 
@@ -65,13 +71,20 @@ mod tests {
         for (what, is_made) in [
             ("commit (initial): first", true),
             ("commit: x", true),
+            ("commit: cherry-pick: fast-forward", true),
             ("commit (amend): x", true),
+            ("commit (merge): Merge branch 'side'", true),
+            ("revert: Revert \"x\"", true),
+            ("am: x", true),
             ("cherry-pick: x", true),
             ("cherry-pick: fast-forward", false),
             ("rebase (pick): x", true),
             ("rebase (start): checkout main", false),
             ("pull --rebase (pick): x", true),
             ("pull: Fast-forward", false),
+            ("pull -q --ff-only origin main: Fast-forward", false),
+            ("pull: Merge made by the 'ort' strategy.", true),
+            ("rebase (finish): returning to refs/heads/(pick)", false),
             ("merge side: Merge made by the 'ort' strategy.", true),
             ("checkout: moving from a to b", false),
             ("clone: from x", false),

@@ -323,6 +323,6 @@ pub(super) fn may_say_hooks(text: &[u8]) -> bool {
     [&b"hookspath"[..], b"[hook", HookEntries::PREFIX.as_bytes()].into_iter().any(|word| says(text, word))
 }
 
-fn says(text: &[u8], word: &[u8]) -> bool {
+pub(super) fn says(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
 }

@@ -175,7 +175,7 @@ pub(super) fn work_trees_of_their_own(location: &Location) -> Vec<PathBuf> {
     let entries = fs::read_dir(location.common_dir.join("worktrees")).into_iter().flatten().flatten();
     let dirs = entries.map(|entry| entry.path()).chain([location.common_dir.clone()]);
     dirs.map(|dir| dir.join("config.worktree"))
-        .filter(|path| fs::read(path).is_ok_and(|text| healing::may_say_hooks(&text)))
+        .filter(|path| fs::read(path).is_ok_and(|text| healing::says(&text, b"hookspath")))
         .collect()
 }
 
