@@ -63,11 +63,14 @@ impl Context {
 
     /// The next governor, for those who watch: it is not started for them, or nobody
     /// could stop it. Says so where it has to be waited for.
-    pub async fn next_governor(&self) -> Connection {
+    pub async fn next_governor(&self) -> Result<Connection, Failure> {
         let mut told = false;
         loop {
-            if let Ok(Some(connection)) = self.running().await {
-                return connection;
+            match self.running().await {
+                Ok(None) => {}
+                Err(failure) if failure.is_gone() => {}
+                Ok(Some(connection)) => return Ok(connection),
+                Err(failure) => return Err(failure),
             }
             if !told {
                 note("kpmo: the governor has ended; this goes on with the next one");

@@ -50,7 +50,7 @@ pub(super) fn run(context: &Context, options: &Events) -> Result<u8, Failure> {
                 Err(failure) if options.follow && failure.is_gone() => {}
                 told => return told.map(|()| FINE),
             }
-            connection = context.next_governor().await;
+            connection = context.next_governor().await?;
         }
     })
 }

@@ -111,7 +111,7 @@ pub async fn connect_or_start(
                 Err(_) => return Err(StartError::TooSlow(budgets.start())),
                 Ok(Err(error)) => return Err(error),
                 Ok(Ok(Started::ByAnother)) => {
-                    if let Some(listens) = listens_elsewhere(home, &socket, budgets.connect()).await {
+                    if let Some(listens) = listens_elsewhere(home, budgets.connect()).await {
                         return Err(StartError::Elsewhere(listens, socket));
                     }
                     // Which is about to serve, or to end: look again.
@@ -133,10 +133,11 @@ pub async fn connect_or_start(
     }
 }
 
-/// Where the home's governor can be reached, if that is not `asked`.
-async fn listens_elsewhere(home: &Home, asked: &Path, within: Duration) -> Option<PathBuf> {
+/// Where the home's governor can be reached, if that is not where everybody who is
+/// told the same looks for it by now.
+async fn listens_elsewhere(home: &Home, within: Duration) -> Option<PathBuf> {
     let recorded = Endpoint::read(home)?;
-    if recorded.socket == asked {
+    if Endpoint::socket(home, Some(&recorded)).is_ok_and(|asked| asked == recorded.socket) {
         return None;
     }
     connect(&recorded.socket, within).await.ok().map(|_| recorded.socket)

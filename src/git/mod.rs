@@ -36,7 +36,7 @@ pub use hook_entries::{
     HookEntries, hook_entries, remove_hook_entry, set_hook_entry, too_old_for_hook_entries,
 };
 pub use locate::{Location, Surroundings, absolute};
-pub use made::made_here;
+pub use made::{Made, made_here};
 pub use origin::{Origin, RemoteHint, origin, remote_url, roots};
 pub use status::{Look, Memory, Operation, Seen, WorkState, work_state};
 pub use survey::{

@@ -4,7 +4,7 @@ use std::{
     sync::mpsc,
 };
 
-use super::{Error, Governor, Reason};
+use super::{Error, Governor, Reason, hooks::state_with};
 use crate::{
     fs::answering::{self, NoAnswer},
     git::{GitError, Location, Look, WorkState},
@@ -122,6 +122,7 @@ impl Governor {
         if hooks != HooksState::Ok {
             self.want_healing(repo);
         }
+        let hooks = state_with(hooks, location);
         Ok(Now { work: seen.work, hooks, unvalidated: seen.reachable })
     }
 }

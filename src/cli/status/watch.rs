@@ -44,7 +44,7 @@ async fn follow(context: &Context, options: &Status, selectors: Vec<String>) -> 
     loop {
         let (problems, mut states) = match look(connection.clone(), &selectors).await {
             Err(failure) if failure.is_gone() => {
-                connection = context.next_governor().await;
+                connection = context.next_governor().await?;
                 continue;
             }
             looked => looked?,

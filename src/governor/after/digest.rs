@@ -14,7 +14,7 @@ use super::super::{
 use crate::{
     generated::kanban::HookEvent,
     git::{self, Head, Location, Objects},
-    ledger::{CommitState, EventDraft, EventKind, Filter, Projection},
+    ledger::{CommitState, EventDraft, EventKind, EventRecord, Filter, Projection},
 };
 
 /// Most branches that are looked at where nobody knows any more which was meant.
@@ -124,7 +124,7 @@ impl Governor {
         let mut made = self.made_unknown(location, id)?;
         let mut fresh = self.fresh_from(&*objects, id, &tips, &made)?;
         made.retain(|commit| !fresh.contains(commit));
-        fresh.extend(self.made_past_hooks(&*objects, id, &tips, &made)?);
+        fresh.extend(self.made_past_hooks(&*objects, id, &tips, &made));
         for commit in fresh {
             let standing = self.standing(subject, &*objects, &commit);
             if standing.known {
@@ -195,15 +195,18 @@ impl Governor {
         Ok(fresh)
     }
 
-    /// The latest commits that were made here and are not known, as the reflogs have
-    /// it; a remote may have them by now.
+    /// The latest commits that were made here since the repository was registered, and
+    /// are not known, as the reflogs have it; a remote may have them by now.
     pub(super) fn made_unknown(&self, location: &Location, id: &str) -> Result<HashSet<String>, Error> {
-        let before = self.heads_before(id)?;
-        let known = |commit: &String| {
-            before.contains(commit) || self.ledger.commit_state(id, commit).is_ok_and(|state| state.is_some())
-        };
+        let Some(added) = self.added(id)? else { return Ok(HashSet::new()) };
+        let since = added.time.as_second();
+        let known = |commit: &String| self.ledger.commit_state(id, commit).is_ok_and(|state| state.is_some());
         let logs = git::made_here(location).into_iter();
-        Ok(logs.flat_map(|made| made.into_iter().take_while(|commit| !known(commit))).collect())
+        let unknown = logs.flat_map(|made| {
+            let since_then = made.into_iter().filter(|made| made.at >= since).map(|made| made.commit);
+            since_then.take_while(|commit| !known(commit))
+        });
+        Ok(unknown.collect())
     }
 
     /// Those of them that a branch leads to, oldest first: made and pushed while no hook
@@ -214,20 +217,32 @@ impl Governor {
         id: &str,
         tips: &[String],
         unknown: &HashSet<String>,
-    ) -> Result<Vec<String>, Error> {
+    ) -> Vec<String> {
         if unknown.is_empty() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
-        let tips: Vec<&str> = tips.iter().map(String::as_str).collect();
-        let walked = objects.new_commits(&tips, &self.heads_before(id)?, None, MOST_MADE)?;
-        Ok(walked.into_iter().rev().filter(|commit| unknown.contains(commit)).collect())
+        // What a branch leads to may be gone by now.
+        let there = tips.iter().filter(|tip| objects.commit(tip).is_ok());
+        let tips: Vec<&str> = there.map(String::as_str).collect();
+        let before = self.heads_before(id).unwrap_or_default();
+        match objects.new_commits(&tips, &before, None, MOST_MADE) {
+            Ok(walked) => walked.into_iter().rev().filter(|commit| unknown.contains(commit)).collect(),
+            Err(error) => {
+                tracing::info!(repo_id = id, %error, "what was made past hooks is not looked for");
+                Vec::new()
+            }
+        }
+    }
+
+    fn added(&self, id: &str) -> Result<Option<EventRecord>, Error> {
+        let filter = Filter { kinds: vec![EventKind::RepoAdded], repo_id: Some(id.to_owned()) };
+        Ok(self.ledger.read(1, 1, &filter)?.into_iter().next())
     }
 
     /// Where the repository's branches stood when it was registered.
     pub(in super::super) fn heads_before(&self, id: &str) -> Result<Vec<String>, Error> {
-        let filter = Filter { kinds: vec![EventKind::RepoAdded], repo_id: Some(id.to_owned()) };
-        let added = self.ledger.read(1, 1, &filter)?;
-        let heads = added.first().and_then(|event| event.attributes.get(HEADS));
+        let added = self.added(id)?;
+        let heads = added.as_ref().and_then(|event| event.attributes.get(HEADS));
         Ok(heads.map(|heads| heads.split(' ').map(str::to_owned).collect()).unwrap_or_default())
     }
 }

@@ -32,7 +32,7 @@ impl Governor {
         }
         let mut missed = self.fresh_from(&*objects, id, &tips, &made)?;
         made.retain(|commit| !missed.contains(commit));
-        missed.extend(self.made_past_hooks(&*objects, id, &tips, &made)?);
+        missed.extend(self.made_past_hooks(&*objects, id, &tips, &made));
         for commit in missed {
             let standing = self.standing(&subject, &*objects, &commit);
             if standing.known {

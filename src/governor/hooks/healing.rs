@@ -94,7 +94,8 @@ impl Looks {
 
 /// The directory that kpmo's own comes before: what comes there later, git would run.
 fn before(location: &Location) -> Option<PathBuf> {
-    let chain = fs::read(location.common_dir.join("kpmo/chain")).ok()?;
+    let chain = location.common_dir.join("kpmo/chain");
+    let chain = if chain.is_file() { fs::read(chain).ok()? } else { return None };
     let dir = crate::fs::path_from(&chain);
     let top = location.work_tree.as_deref().unwrap_or(&location.common_dir);
     Some(top.join(dir))
@@ -323,6 +324,6 @@ pub(super) fn may_say_hooks(text: &[u8]) -> bool {
     [&b"hookspath"[..], b"[hook", HookEntries::PREFIX.as_bytes()].into_iter().any(|word| says(text, word))
 }
 
-pub(super) fn says(text: &[u8], word: &[u8]) -> bool {
+fn says(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
 }

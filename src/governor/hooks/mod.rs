@@ -88,8 +88,8 @@ impl Governor {
         let (program, events) = (self.hook_program(), self.events_for(repo));
         let report = install::check(&place, &Wanted { program: &program, events: &events, mode: None })?;
         let mut hooks = RepoHooks::from(report);
+        hooks.state = state_with(hooks.state, &location);
         for path in work_trees_of_their_own(&location) {
-            hooks.state = state_with(hooks.state, &location);
             let (event, action, detail) = ("", HookAction::Foreign, OF_ITS_OWN.to_owned());
             hooks.changes.push(HookChange { event, path, action, detail });
         }
@@ -106,7 +106,7 @@ impl Governor {
         let place = place(&self.git, location, configured, None)?;
         let (program, events) = (self.hook_program(), self.events_for(repo));
         let found = install::check(&place, &Wanted { program: &program, events: &events, mode: None })?;
-        Ok(state_with(found.state, location))
+        Ok(found.state)
     }
 
     /// Restores what stood there before.
@@ -172,14 +172,28 @@ pub(super) const OF_ITS_OWN: &str =
 /// Configurations of work trees that say for themselves where git looks for hooks,
 /// which is not where the repository's are.
 pub(super) fn work_trees_of_their_own(location: &Location) -> Vec<PathBuf> {
+    // Read as a file only: whoever unpacks an archive has its author's `.git`.
+    let text = |path: PathBuf| {
+        let is_file = fs::metadata(&path).is_ok_and(|found| found.is_file());
+        let text = if is_file { fs::read(path).unwrap_or_default() } else { Vec::new() };
+        String::from_utf8_lossy(&text).into_owned()
+    };
     let entries = fs::read_dir(location.common_dir.join("worktrees")).into_iter().flatten().flatten();
-    let dirs = entries.map(|entry| entry.path()).chain([location.common_dir.clone()]);
-    dirs.map(|dir| dir.join("config.worktree"))
-        .filter(|path| fs::read(path).is_ok_and(|text| healing::says(&text, b"hookspath")))
-        .collect()
+    let is_there = |dir: &PathBuf| dir.join(text(dir.join("gitdir")).trim_end()).is_file();
+    let dirs = entries.map(|entry| entry.path()).filter(is_there).chain([location.common_dir.clone()]);
+    let says = |line: &str| line.trim_start().to_ascii_lowercase().starts_with("hookspath");
+    let said = dirs.map(|dir| dir.join("config.worktree"));
+    let said: Vec<PathBuf> = said.filter(|path| text(path.clone()).lines().any(says)).collect();
+    // Else git does not read them.
+    let is_on = || {
+        let own = text(location.common_dir.join("config")).to_ascii_lowercase();
+        own.contains("worktreeconfig")
+    };
+    if said.is_empty() || !is_on() { Vec::new() } else { said }
 }
 
-fn state_with(state: HooksState, location: &Location) -> HooksState {
+/// With what healing can't mend.
+pub(super) fn state_with(state: HooksState, location: &Location) -> HooksState {
     match state {
         HooksState::Ok if !work_trees_of_their_own(location).is_empty() => HooksState::Partial,
         state => state,

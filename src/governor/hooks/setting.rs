@@ -31,8 +31,13 @@ impl Setting<'_> {
     fn give_back(&self, wanted: Option<&Path>) -> Result<bool, Refused> {
         let Ok(record) = fs::read(self.record()) else { return Ok(false) };
         let undone = Written::from_bytes(&record).map(|written| written.undo(&self.config()));
+        if matches!(undone, Some(Ok(None))) {
+            return Err(
+                "somebody else is changing the configuration (config.lock is there); try again".into()
+            );
+        }
         RealWriter.remove(&self.record())?;
-        if !matches!(undone, Some(Ok(true))) {
+        if !matches!(undone, Some(Ok(Some(true)))) {
             return Ok(false);
         }
         let now = git::hooks_path(self.git, self.location)?;
@@ -50,6 +55,11 @@ impl RepoConfig for Setting<'_> {
         let text = fs::read(self.config()).unwrap_or_default();
         git::set_hooks_path(self.git, self.location, Some(value))?;
         if is_ours && let Some(written) = Written::between(&text, &fs::read(self.config())?) {
+            let earlier = fs::read(self.record()).ok().and_then(|record| Written::from_bytes(&record));
+            let written = match earlier {
+                Some(earlier) => written.after(earlier),
+                None => written,
+            };
             RealWriter.write(&self.record(), &written.to_bytes(), 0o600)?;
         }
         // One that git expands (`~/hooks`) is somebody's, given back as it was.
