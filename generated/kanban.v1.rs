@@ -2415,7 +2415,8 @@ pub enum ErrorReason {
     NotARepository = 4,
     /// Another repository has this name; metadata `name`.
     NameTaken = 5,
-    /// `repos.yml` can't be used as it stands; metadata `path`, `line`, `column`.
+    /// `repos.yml` can't be used as it stands, metadata `path`, `line`, `column`; or can't be
+    /// edited (nobody may write to it, or more than was asked for would change), `path` alone.
     RegistryInvalid = 6,
     /// The registry has changed since; metadata `current`.
     StaleVersion = 7,

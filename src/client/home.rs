@@ -286,7 +286,7 @@ fn env_path(name: &str) -> Option<PathBuf> {
 
 /// The user's home directory by the user database; `HOME` only where that does
 /// not know the user (directory services).
-pub(super) fn user_directory() -> Option<PathBuf> {
+fn user_directory() -> Option<PathBuf> {
     let uid = rustix::process::getuid().as_raw().to_string();
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     passwd

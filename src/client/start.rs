@@ -14,7 +14,7 @@ use std::{
 
 use tokio::io::AsyncReadExt;
 
-use super::{Budgets, ConnectError, Connection, Endpoint, Home, connect, home::user_directory};
+use super::{Budgets, ConnectError, Connection, Endpoint, Home, connect};
 
 /// Why the governor could not be started.
 #[derive(Debug)]
@@ -228,9 +228,8 @@ fn clean_environment(home: &Home) -> Vec<(&'static str, OsString)> {
         KEPT.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))).collect();
     // git's and kpmo's configuration hang on it, and a hook may lack it, or have one
     // that somebody set for a moment.
-    let recorded = Endpoint::read(home).and_then(|endpoint| endpoint.user).filter(|user| user.is_dir());
-    let given = || std::env::var_os("HOME").filter(|user| !user.is_empty()).map(PathBuf::from);
-    if let Some(user) = recorded.or_else(given).or_else(user_directory) {
+    let user = Endpoint::user(Endpoint::read(home).as_ref());
+    if !user.as_os_str().is_empty() {
         environment.push(("HOME", user.into_os_string()));
     }
     // git's exec path stands first in a hook's PATH; relative entries depend on

@@ -224,8 +224,8 @@ impl Governor {
         // What a branch leads to may be gone by now.
         let there = tips.iter().filter(|tip| objects.commit(tip).is_ok());
         let tips: Vec<&str> = there.map(String::as_str).collect();
-        let before = self.heads_before(id).unwrap_or_default();
-        match objects.new_commits(&tips, &before, None, MOST_MADE) {
+        let walk = || Ok::<_, Error>(objects.new_commits(&tips, &self.heads_before(id)?, None, MOST_MADE)?);
+        match walk() {
             Ok(walked) => walked.into_iter().rev().filter(|commit| unknown.contains(commit)).collect(),
             Err(error) => {
                 tracing::info!(repo_id = id, %error, "what was made past hooks is not looked for");
