@@ -165,7 +165,7 @@ fn tell(context: &Context, outlook: &Outlook<'_>) {
         }
     };
     list("and register, and install hooks in,", &outlook.new);
-    list("see to the hooks of, as registered already,", &outlook.registered);
+    list("and see to the hooks of, as registered already,", &outlook.registered);
     list("and leave out, as git does for who does not own them,", &outlook.refused);
     text.push_str("No tracked file is changed; `kpmo down` takes the hooks away again.\n");
     print(&text);
