@@ -214,11 +214,11 @@ impl Walk<'_> {
         }
         for listing in 1.. {
             visit.clear();
-            self.list(&task, &directory, visit, buffer);
+            let is_whole = self.list(&task, &directory, visit, buffer);
             // What is created or removed while a directory is read may be in the
             // listing or not.
             let after = fstat(&directory).map_or(stat, |raw| stat_from(&raw));
-            if (after.mtime, after.ctime) == (stat.mtime, stat.ctime) {
+            if is_whole && (after.mtime, after.ctime) == (stat.mtime, stat.ctime) {
                 break;
             }
             if listing == LISTINGS {
@@ -234,14 +234,20 @@ impl Walk<'_> {
         visit.task = Some(task);
     }
 
-    fn list(&self, task: &Task, directory: &File, visit: &mut Visit, buffer: &mut Buffer) {
-        let now = since_epoch(SystemTime::now());
+    /// Whether everything was still there when it was its turn: of two changes
+    /// within one tick the directory's time does not tell.
+    fn list(&self, task: &Task, directory: &File, visit: &mut Visit, buffer: &mut Buffer) -> bool {
+        let now = time_of_files();
+        let mut is_whole = true;
         let listed = buffer.list(directory.as_fd(), |name, _| {
             let bytes = name.to_bytes();
             let stat = match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(raw) => stat_from(&raw),
-                // It went; the directory's own time tells of it.
-                Err(Errno::NOENT) => return,
+                // What it was replaced by may have come too late for this listing.
+                Err(Errno::NOENT) => {
+                    is_whole = false;
+                    return;
+                }
                 Err(error) => {
                     visit.errors.push((task.path.join(OsStr::from_bytes(bytes)), error.into()));
                     return;
@@ -261,6 +267,7 @@ impl Walk<'_> {
         }
         visit.dir.sort();
         self.descend(task, visit);
+        is_whole
     }
 
     /// Makes tasks of the directories that are to be entered.
@@ -394,8 +401,17 @@ fn is_racy(stat: &Stat, now: Duration) -> bool {
     changed + tick >= now || (modified + tick >= now && modified <= now + tick)
 }
 
-fn since_epoch(time: SystemTime) -> Duration {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+/// What the kernel's clock for files says, as far as it can be asked: on a machine
+/// whose ticks come late that is far behind the time.
+pub(super) fn time_of_files() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::time::{ClockId, clock_gettime};
+        Duration::try_from(clock_gettime(ClockId::RealtimeCoarse)).map_or(now, |ticked| ticked.min(now))
+    }
+    #[cfg(not(target_os = "linux"))]
+    now
 }
 
 /// The state of what is at `path`, not following a link; `None`: nothing that

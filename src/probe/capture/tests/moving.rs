@@ -194,6 +194,33 @@ fn a_lock_that_was_left_behind_stops_nobody() {
     world.complete("r");
 }
 
+#[test]
+fn what_stays_in_a_directory_that_changes_while_it_is_listed_is_captured() {
+    const STAYING: usize = 400;
+    let world = World::new();
+    world.repo("r");
+    for number in 0..STAYING {
+        world.write(format!("r/busy/{number}"), "");
+    }
+    let (listed_again, stop) = (world.at("r/busy/coming and going"), AtomicBool::new(false));
+    let snapshots: Vec<_> = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Relaxed) {
+                fs::write(&listed_again, "").unwrap();
+                fs::remove_file(&listed_again).unwrap();
+            }
+        });
+        let snapshots = (0..12).map(|_| world.capture("r").snapshot).collect();
+        stop.store(true, Relaxed);
+        snapshots
+    });
+    for snapshot in snapshots {
+        let mut stored = world.stored(&snapshot, &world.at("r/busy"));
+        stored.remove(&listed_again);
+        assert_eq!(stored.len(), STAYING, "{:?}", snapshot.draft);
+    }
+}
+
 /// Runs git again and again while snapshots are taken; each that says it is
 /// complete has all that its refs and its index need.
 fn while_git_works(work: impl Fn(&World, usize) + Sync) {

@@ -8,7 +8,7 @@ use std::{
     process::Command,
     sync::{Arc, Mutex},
     thread,
-    time::{SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -16,7 +16,9 @@ use tempfile::TempDir;
 use crate::{
     git::Git,
     probe::{
-        capture::{BeforeOpen, CaptureError, CaptureOptions, Captured, Capturer, Subject},
+        capture::{
+            BeforeOpen, CaptureError, CaptureOptions, Captured, Capturer, Subject, walk::time_of_files,
+        },
         store::{NodeKind, RusticStore, Snapshot, SnapshotStatus, Stat, Store as _, StoreOptions, TreeId},
     },
 };
@@ -135,11 +137,11 @@ impl World {
         let newest = on_disk(&self.at(path)).into_keys();
         let newest = newest.chain([self.at(path)]).map(|path| {
             let meta = fs::symlink_metadata(path).unwrap();
-            i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec())
+            let (seconds, nanos) = (meta.ctime().cast_unsigned(), meta.ctime_nsec().cast_unsigned());
+            Duration::from_secs(seconds) + Duration::from_nanos(nanos)
         });
-        let newest = newest.max().unwrap() + 25_000_000;
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos().cast_signed();
-        while now() <= newest {
+        let newest = newest.max().unwrap() + Duration::from_millis(25);
+        while time_of_files() <= newest {
             thread::yield_now();
         }
     }
