@@ -430,7 +430,7 @@ pub struct ListRepoStatusesRequest {
     #[prost(string, repeated, tag = "1")]
     pub selectors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListRepoStatusesResponse {
     #[prost(message, optional, tag = "1")]
     pub state: ::core::option::Option<RepoState>,
@@ -439,7 +439,7 @@ pub struct ListRepoStatusesResponse {
     pub total: u32,
 }
 /// What a repository is like at this moment.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RepoState {
     #[prost(message, optional, tag = "1")]
     pub repo: ::core::option::Option<Repo>,
@@ -497,6 +497,37 @@ pub struct RepoState {
     /// There is no work tree.
     #[prost(bool, tag = "18")]
     pub bare: bool,
+    /// The linked work trees that are there (git-worktree(1)), in the order of
+    /// their paths; their HEADs are not `head`, their changes not among `dirty`.
+    #[prost(message, repeated, tag = "19")]
+    pub worktrees: ::prost::alloc::vec::Vec<LinkedWorktree>,
+}
+/// A linked work tree at this moment; fields as in RepoState.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LinkedWorktree {
+    /// Its top, absolute.
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "2")]
+    pub branch: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub head: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "4")]
+    pub dirty: u32,
+    #[prost(uint32, tag = "5")]
+    pub staged: u32,
+    #[prost(uint32, tag = "6")]
+    pub unstaged: u32,
+    #[prost(uint32, tag = "7")]
+    pub untracked: u32,
+    #[prost(uint32, tag = "8")]
+    pub conflicted: u32,
+    #[prost(enumeration = "GitOperation", tag = "9")]
+    pub operation: i32,
+    /// Set if it can't be read: what is wrong. Of the other fields only `path` is
+    /// then set.
+    #[prost(string, tag = "10")]
+    pub error: ::prost::alloc::string::String,
 }
 /// What was, or would be, done with one hook's place.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     client::Connection,
     generated::kanban::{
-        ListRepoStatusesRequest, RepoState, StatusRequest, governor_client::GovernorClient,
+        LinkedWorktree, ListRepoStatusesRequest, RepoState, StatusRequest, governor_client::GovernorClient,
         repo_registry_client::RepoRegistryClient,
     },
 };
@@ -92,9 +92,13 @@ async fn stream(
     Ok(states)
 }
 
+/// What may be unknown, or nothing.
+fn given(text: &str) -> Value {
+    if text.is_empty() { Value::Null } else { json!(text) }
+}
+
 fn as_json(state: &RepoState) -> Map<String, Value> {
     let repo = state.repo.clone().unwrap_or_default();
-    let given = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
     // What is not known is not nothing.
     let count = |count: u32| if state.error.is_empty() { json!(count) } else { Value::Null };
     let mut object = Map::new();
@@ -119,6 +123,24 @@ fn as_json(state: &RepoState) -> Map<String, Value> {
     object.insert("hooks".into(), json!(names::hooks(state.hooks())));
     object.insert("last_snapshot".into(), json!(times::rfc3339(state.last_snapshot.as_ref())));
     object.insert("unvalidated".into(), json!(state.unvalidated));
+    let worktrees: Vec<_> = state.worktrees.iter().map(worktree_as_json).collect();
+    object.insert("worktrees".into(), if state.error.is_empty() { json!(worktrees) } else { Value::Null });
+    object.insert("error".into(), given(&state.error));
+    object
+}
+
+fn worktree_as_json(state: &LinkedWorktree) -> Map<String, Value> {
+    let count = |count: u32| if state.error.is_empty() { json!(count) } else { Value::Null };
+    let mut object = Map::new();
+    put_path(&mut object, "path", &state.path);
+    object.insert("branch".into(), given(&state.branch));
+    object.insert("head".into(), given(&state.head));
+    object.insert("dirty".into(), count(state.dirty));
+    object.insert("staged".into(), count(state.staged));
+    object.insert("unstaged".into(), count(state.unstaged));
+    object.insert("untracked".into(), count(state.untracked));
+    object.insert("conflicted".into(), count(state.conflicted));
+    object.insert("operation".into(), json!(names::operation(state.operation())));
     object.insert("error".into(), given(&state.error));
     object
 }

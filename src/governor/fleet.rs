@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::atomic::{AtomicUsize, Ordering},
     sync::mpsc,
 };
@@ -7,7 +8,7 @@ use std::{
 use super::{Error, Governor, Reason, hooks::state_with};
 use crate::{
     fs::answering::{self, NoAnswer},
-    git::{GitError, Location, Look, WorkState},
+    git::{GitError, Linked, Location, Look, WorkState, linked},
     install::HooksState,
     registry::Repo,
 };
@@ -28,10 +29,21 @@ pub struct RepoState {
 pub struct Now {
     /// The work tree.
     pub work: WorkState,
+    /// Those beside it that are there, in the order of their paths.
+    pub linked: Vec<LinkedState>,
     /// What stands in the hooks' places.
     pub hooks: HooksState,
     /// Commits that the rules did not pass and that a ref or HEAD still has.
     pub unvalidated: u32,
+}
+
+/// A linked work tree at this moment.
+#[derive(Debug)]
+pub struct LinkedState {
+    /// Its top, absolute.
+    pub path: PathBuf,
+    /// What it is like, or why that can't be told.
+    pub work: Result<WorkState, Error>,
 }
 
 /// How many repositories at most are located by one thread that may be left
@@ -54,6 +66,22 @@ fn locate(repos: &[Repo]) -> Vec<Result<Location, Error>> {
         })
     };
     located.map(told).collect()
+}
+
+/// The work trees beside the main one.
+fn look_at_linked(location: &Location, look: &Look<'_>) -> Vec<LinkedState> {
+    let linked = linked(&location.common_dir);
+    // They are wherever people put them.
+    let located = answering::each(linked.clone(), answering::PATIENCE, Linked::locate);
+    let state = |(tree, located): (Linked, Result<Option<Location>, NoAnswer>)| {
+        let work = match located {
+            Err(NoAnswer) => Err(Error::silent(&tree.top)),
+            Ok(None) => return None,
+            Ok(Some(location)) => look.at(&location, &[]).map(|seen| seen.work).map_err(Error::from),
+        };
+        Some(LinkedState { path: tree.top, work })
+    };
+    linked.into_iter().zip(located).filter_map(state).collect()
 }
 
 impl Governor {
@@ -123,6 +151,7 @@ impl Governor {
             self.want_healing(repo);
         }
         let hooks = state_with(hooks, location);
-        Ok(Now { work: seen.work, hooks, unvalidated: seen.reachable })
+        let linked = look_at_linked(location, look);
+        Ok(Now { work: seen.work, linked, hooks, unvalidated: seen.reachable })
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     fs::{bytes_of, path_from},
     generated::kanban as proto,
     git::Operation,
-    governor::{Error, Judged, Judgement, RepoDifference, RepoHooks, RepoState},
+    governor::{Error, Judged, Judgement, LinkedState, RepoDifference, RepoHooks, RepoState},
     install::{HookAction, HookChange, HooksMode, HooksState},
     ledger::{EventKind, EventRecord},
     registry::{FieldChange, Repo, RepoStatus, Stage},
@@ -174,6 +174,26 @@ pub(super) fn repo_state(state: RepoState) -> proto::RepoState {
             answer.operation = now.work.operation.map(operation).unwrap_or_default().into();
             answer.hooks = hooks_state(now.hooks).into();
             answer.unvalidated = Some(now.unvalidated);
+            answer.worktrees = now.linked.into_iter().map(linked_worktree).collect();
+        }
+        Err(error) => answer.error = error.message,
+    }
+    answer
+}
+
+fn linked_worktree(state: LinkedState) -> proto::LinkedWorktree {
+    let mut answer =
+        proto::LinkedWorktree { path: bytes_of(&state.path), ..proto::LinkedWorktree::default() };
+    match state.work {
+        Ok(work) => {
+            answer.branch = work.head.branch.unwrap_or_default();
+            answer.head = work.head.commit.unwrap_or_default();
+            answer.dirty = work.dirty;
+            answer.staged = work.staged;
+            answer.unstaged = work.unstaged;
+            answer.untracked = work.untracked;
+            answer.conflicted = work.conflicted;
+            answer.operation = work.operation.map(operation).unwrap_or_default().into();
         }
         Err(error) => answer.error = error.message,
     }

@@ -139,6 +139,49 @@ fn the_fleet_is_told_with_all_that_needs_attention() {
 
 /// What is remembered rests on the user's own files, too.
 #[test]
+fn work_in_linked_work_trees_is_seen_too() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("plain", &[("a.txt", "one\n")]).up();
+    world.until_captured();
+    let app = world.at("app");
+    for name in ["clean", "gone", "stopped", "work"] {
+        app.git(["worktree", "add", "-q", "-b", name, &format!("../tree-{name}")]).fine();
+    }
+    fs::remove_dir_all(world.path("src/tree-gone")).unwrap();
+    let (work, stopped) = (world.at("tree-work"), world.at("tree-stopped"));
+    work.stage("a.txt", "two\n").write("b.txt", "");
+    work.git(["add", "a.txt"]).fine();
+    let told = |state: &serde_json::Value| {
+        let trees = state["worktrees"].as_array().unwrap().iter();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
+        let told =
+            trees.map(|tree| (text(&tree["branch"]), tree["dirty"].as_u64(), text(&tree["operation"])));
+        told.collect::<Vec<_>>()
+    };
+    let of = |branch: &str, dirty, doing: &str| (branch.to_owned(), Some(dirty), doing.to_owned());
+    let state = world.status("app");
+    assert_eq!(told(&state), [of("clean", 0, "-"), of("stopped", 0, "-"), of("work", 2, "-")], "{state}");
+    let tree = &state["worktrees"][2];
+    assert_eq!(tree["path"], world.path("src/tree-work").to_str().unwrap());
+    assert_eq!((&tree["staged"], &tree["untracked"], &tree["error"]), (&1.into(), &1.into(), &().into()));
+    // What is there is theirs, and not the main work tree's.
+    assert_eq!((&state["dirty"], &state["operation"]), (&0.into(), &().into()));
+    assert_eq!(world.status("plain")["worktrees"], serde_json::json!([]));
+
+    // What is remembered of them goes when they change.
+    work.git(["commit", "-qm", "two"]).fine();
+    work.git(["stash", "-qu"]).fine();
+    stopped.stage("a.txt", "other\n").commit().fine();
+    stopped.git(["merge", "-q", "work"]).ended(1);
+    let state = world.status("app");
+    assert_eq!(told(&state), [of("clean", 0, "-"), of("stopped", 1, "merge"), of("work", 0, "-")], "{state}");
+
+    let table = world.kpmo(["status"]).fine();
+    table
+        .says("3 (1 in conflict)")
+        .says("2 repositories: 1 in the middle of something, 1 in conflict, 1 dirty");
+}
+
+#[test]
 fn what_the_user_configures_counts_at_once() {
     // What is wrong with hooks is to stay so.
     let world = World::new().settings("hooks: {heal: false}\n").repo("app", &[("a.txt", "one\n")]).up();

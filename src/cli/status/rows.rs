@@ -9,26 +9,27 @@ use super::{
 };
 use crate::{
     fs::shown_bytes,
-    generated::kanban::{GitOperation, HooksState, RepoState},
+    generated::kanban::{GitOperation, HooksState, LinkedWorktree, RepoState},
 };
 
 const fn column(head: &'static str, expendable: u8) -> Column {
     Column { head, expendable, least: None, cut_left: false, optional: false }
 }
 
-pub(super) const COLUMNS: [Column; 12] = [
+pub(super) const COLUMNS: [Column; 13] = [
     Column { least: Some(12), ..column("NAME", 0) },
     Column { least: Some(10), ..column("BRANCH", 1) },
     column("DIRTY", 2),
-    column("UPSTREAM", 3),
-    Column { optional: true, ..column("DOING", 4) },
-    column("HOOKS", 5),
-    column("UNVALIDATED", 6),
-    column("SNAPSHOT", 7),
-    Column { optional: true, ..column("STASH", 8) },
-    column("STAGE", 9),
-    column("STATUS", 10),
-    Column { least: Some(20), cut_left: true, ..column("PATH", 11) },
+    Column { optional: true, ..column("WORKTREES", 3) },
+    column("UPSTREAM", 4),
+    Column { optional: true, ..column("DOING", 5) },
+    column("HOOKS", 6),
+    column("UNVALIDATED", 7),
+    column("SNAPSHOT", 8),
+    Column { optional: true, ..column("STASH", 9) },
+    column("STAGE", 10),
+    column("STATUS", 11),
+    Column { least: Some(20), cut_left: true, ..column("PATH", 12) },
 ];
 
 /// How much a repository needs somebody's attention; the lower, the more.
@@ -38,13 +39,13 @@ fn rank(state: &RepoState) -> u8 {
         0
     } else if counts(state.unvalidated) {
         1
-    } else if state.operation() != GitOperation::Unspecified {
+    } else if is_doing(state) {
         2
     } else if state.hooks() != HooksState::Ok {
         3
-    } else if state.conflicted > 0 {
+    } else if is_in_conflict(state) {
         4
-    } else if state.dirty > 0 {
+    } else if is_dirty(state) || state.worktrees.iter().any(|tree| !tree.error.is_empty()) {
         5
     } else if counts(state.behind) || counts(state.ahead) || is_upstream_gone(state) {
         6
@@ -67,6 +68,20 @@ pub(super) fn sort(states: &mut [RepoState], order: Order) {
 
 pub(super) fn is_upstream_gone(state: &RepoState) -> bool {
     !state.upstream.is_empty() && state.ahead.is_none()
+}
+
+/// Here or in a linked work tree.
+fn is_doing(state: &RepoState) -> bool {
+    let doing = |operation| operation != GitOperation::Unspecified;
+    doing(state.operation()) || state.worktrees.iter().any(|tree| doing(tree.operation()))
+}
+
+fn is_in_conflict(state: &RepoState) -> bool {
+    state.conflicted > 0 || state.worktrees.iter().any(|tree| tree.conflicted > 0)
+}
+
+fn is_dirty(state: &RepoState) -> bool {
+    state.dirty > 0 || state.worktrees.iter().any(|tree| tree.dirty > 0)
 }
 
 fn plain(text: impl Into<String>) -> Cell {
@@ -104,6 +119,11 @@ pub(super) fn row(state: &RepoState, now: Timestamp) -> Row {
         (_, 0) => count(state.dirty, AnsiColor::Yellow),
         (_, conflicts) => coloured(format!("{} ({conflicts}!)", state.dirty), AnsiColor::Red),
     };
+    let doing =
+        std::iter::once(state.operation()).chain(state.worktrees.iter().map(LinkedWorktree::operation));
+    let mut doing: Vec<_> = doing.filter_map(names::operation).collect();
+    doing.sort_unstable();
+    doing.dedup();
     let hooks = match state.hooks() {
         HooksState::Ok => plain("ok"),
         other => coloured(names::hooks(other).unwrap_or_default(), AnsiColor::Red),
@@ -112,8 +132,9 @@ pub(super) fn row(state: &RepoState, now: Timestamp) -> Row {
         plain(repo.name.clone()),
         branch,
         dirty,
+        worktrees(&state.worktrees),
         upstream,
-        coloured(names::operation(state.operation()).unwrap_or_default(), AnsiColor::Magenta),
+        coloured(doing.join(", "), AnsiColor::Magenta),
         hooks,
         count(state.unvalidated.unwrap_or_default(), AnsiColor::Red),
         plain(times::age(state.last_snapshot.as_ref(), now)),
@@ -124,6 +145,27 @@ pub(super) fn row(state: &RepoState, now: Timestamp) -> Row {
     ])
 }
 
+/// How many there are, and what is the matter with some.
+fn worktrees(trees: &[LinkedWorktree]) -> Cell {
+    let count = |is: fn(&LinkedWorktree) -> bool| trees.iter().filter(|tree| is(tree)).count();
+    let (conflicts, unread) = (count(|tree| tree.conflicted > 0), count(|tree| !tree.error.is_empty()));
+    let parts = [
+        (conflicts, "in conflict"),
+        (unread, "can't be read"),
+        (count(|tree| tree.dirty > 0 && tree.conflicted == 0), "dirty"),
+    ];
+    let said: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    match (trees.len(), said.is_empty()) {
+        (0, _) => Cell::default(),
+        (all, true) => plain(all.to_string()),
+        (all, false) => {
+            let color = if conflicts + unread > 0 { AnsiColor::Red } else { AnsiColor::Yellow };
+            coloured(format!("{all} ({})", said.join(", ")), color)
+        }
+    }
+}
+
 /// The fleet in one line.
 pub(super) fn summary(states: &[RepoState]) -> String {
     let readable = || states.iter().filter(|state| state.error.is_empty());
@@ -131,13 +173,10 @@ pub(super) fn summary(states: &[RepoState]) -> String {
     let parts = [
         (states.len() - readable().count(), "can't be read"),
         (readable().filter(|state| some(state.unvalidated)).count(), "with unvalidated commits"),
-        (
-            readable().filter(|s| s.operation() != GitOperation::Unspecified).count(),
-            "in the middle of something",
-        ),
+        (readable().filter(|state| is_doing(state)).count(), "in the middle of something"),
         (readable().filter(|state| state.hooks() != HooksState::Ok).count(), "without working hooks"),
-        (readable().filter(|state| state.conflicted > 0).count(), "in conflict"),
-        (readable().filter(|state| state.dirty > 0).count(), "dirty"),
+        (readable().filter(|state| is_in_conflict(state)).count(), "in conflict"),
+        (readable().filter(|state| is_dirty(state)).count(), "dirty"),
         (readable().filter(|state| some(state.behind)).count(), "behind"),
         (readable().filter(|state| some(state.ahead)).count(), "ahead"),
     ];

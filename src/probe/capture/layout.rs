@@ -1,15 +1,8 @@
 //! Where the parts of a repository are.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use super::files::read_small;
-use crate::{
-    fs::path_from,
-    git::{GitError, Location, absolute},
-};
+use crate::git::{GitError, Linked, Location, linked};
 
 /// The parts of a repository that are known before anything is walked. Paths are
 /// absolute and free of links.
@@ -42,8 +35,7 @@ impl Layout {
         {
             add(main);
         }
-        // Those that are gone, as git has it: prunable.
-        linked(&location.common_dir).into_iter().for_each(add);
+        linked(&location.common_dir).iter().filter_map(Linked::locate).for_each(add);
         let git_dirs = outermost([&location.common_dir, &location.git_dir].into_iter().cloned().collect());
         Ok(Self { location, work_trees, git_dirs })
     }
@@ -74,21 +66,4 @@ pub(super) fn outermost(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
         }
     }
     outermost
-}
-
-/// The linked work trees that are there, and know that they are linked.
-fn linked(common_dir: &Path) -> Vec<Location> {
-    let Ok(entries) = fs::read_dir(common_dir.join("worktrees")) else { return Vec::new() };
-    let mut linked: Vec<Location> = entries
-        .filter_map(Result::ok)
-        .filter_map(|entry| {
-            let git_dir = entry.path();
-            let dot_git = read_small(&git_dir.join("gitdir")).ok()?;
-            let dot_git = absolute(&git_dir, &path_from(dot_git.trim_ascii_end()));
-            let location = Location::at(dot_git.parent()?).ok()?;
-            (location.git_dir == fs::canonicalize(&git_dir).ok()?).then_some(location)
-        })
-        .collect();
-    linked.sort_by(|one, other| one.work_tree.cmp(&other.work_tree));
-    linked
 }
