@@ -181,6 +181,8 @@ fi
 if [ -x "$test_env/venv/bin/python" ]; then
     export KPMO_TEST_PYTHON="$test_env/venv/bin/python"
 fi
+# Most of the time a test waits for a disk or another process.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(getconf _NPROCESSORS_ONLN)))}
 cargo test --locked "$@"
 
 if [ ${#missing[@]} -gt 0 ]; then
