@@ -69,19 +69,20 @@ fn locate(repos: &[Repo]) -> Vec<Result<Location, Error>> {
 }
 
 /// The work trees beside the main one.
-fn look_at_linked(location: &Location, look: &Look<'_>) -> Vec<LinkedState> {
-    let linked = linked(&location.common_dir);
+fn look_at_linked(location: &Location, look: &Look<'_>) -> Result<Vec<LinkedState>, Error> {
+    let linked = linked(&location.common_dir)?;
     // They are wherever people put them.
     let located = answering::each(linked.clone(), answering::PATIENCE, Linked::locate);
-    let state = |(tree, located): (Linked, Result<Option<Location>, NoAnswer>)| {
+    let state = |(tree, located): (Linked, Result<Result<Option<Location>, GitError>, NoAnswer>)| {
         let work = match located {
             Err(NoAnswer) => Err(Error::silent(&tree.top)),
-            Ok(None) => return None,
-            Ok(Some(location)) => look.at(&location, &[]).map(|seen| seen.work).map_err(Error::from),
+            Ok(Ok(None)) => return None,
+            Ok(Ok(Some(location))) => look.at(&location, &[]).map(|seen| seen.work).map_err(Error::from),
+            Ok(Err(error)) => Err(error.into()),
         };
         Some(LinkedState { path: tree.top, work })
     };
-    linked.into_iter().zip(located).filter_map(state).collect()
+    Ok(linked.into_iter().zip(located).filter_map(state).collect())
 }
 
 impl Governor {
@@ -151,7 +152,7 @@ impl Governor {
             self.want_healing(repo);
         }
         let hooks = state_with(hooks, location);
-        let linked = look_at_linked(location, look);
+        let linked = look_at_linked(location, look)?;
         Ok(Now { work: seen.work, linked, hooks, unvalidated: seen.reachable })
     }
 }

@@ -12,8 +12,8 @@ use super::{
     capture::{CaptureError, CaptureOptions, Captured, Capturer, Reading, Subject},
     restore::{self, Order, Outline, Previewed, Recovered, RestoreError, Restored, Target},
     store::{
-        Content, Draft, Entry, RusticStore, Snapshot, SnapshotId, SnapshotStatus, Stat, Store, StoreError,
-        StoreOptions,
+        Content, Draft, Entry, NodeKind, RusticStore, Snapshot, SnapshotId, SnapshotStatus, Stat, Store,
+        StoreError, StoreOptions,
     },
 };
 use crate::{
@@ -196,8 +196,14 @@ impl Hands {
             mtime: (meta.mtime(), u32::try_from(meta.mtime_nsec()).unwrap_or_default()),
             ctime: (meta.ctime(), u32::try_from(meta.ctime_nsec()).unwrap_or_default()),
         };
-        let entry = Entry { path: stands_for.into(), stat, content: Content::File(Box::new(Copy(copy))) };
+        let file = fs::File::open(&copy).at("open", &copy)?;
+        let entry = Entry { path: stands_for.into(), stat, content: Content::File(Box::new(Copy(file))) };
         let stored = store.put(Box::new(std::iter::once(Ok(entry))), None)?;
+        // A file that can't be read is left out, for whoever gave it to tell.
+        let found = restore::content::find(&*store, &stored.tree, stands_for)?;
+        if !found.is_some_and(|node| matches!(node.kind, NodeKind::File(_)) && node.stat.size == stat.size) {
+            Err(std::io::Error::other("it could not be read to its end")).at("read", &copy)?;
+        }
         let draft = Draft {
             repo_id: String::new(),
             repo_name: LEDGER.into(),
@@ -215,11 +221,11 @@ impl Hands {
 }
 
 /// A file that nobody writes.
-struct Copy(PathBuf);
+struct Copy(fs::File);
 
 impl super::store::Open for Copy {
     fn open(self: Box<Self>) -> std::io::Result<Box<dyn std::io::Read + Send>> {
-        Ok(Box::new(fs::File::open(self.0)?))
+        Ok(Box::new(self.0))
     }
 }
 

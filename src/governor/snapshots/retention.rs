@@ -10,26 +10,29 @@ use crate::{ledger::ListedSnapshot, policy::Keep};
 const LEDGERS: usize = 5;
 
 /// Of one repository's snapshots, newest first, those that the ladder keeps: the
-/// last of each rung's hours, days, …, and always the newest complete one.
+/// last complete one of each rung's hours, days, …, or the last one where none is
+/// complete; and always the newest complete one.
 pub(super) fn kept<'a>(
     newest_first: &[&'a ListedSnapshot],
     keep: &Keep,
     zone: &TimeZone,
 ) -> HashSet<&'a str> {
     let mut kept = HashSet::new();
-    let times: Vec<(&'a str, Zoned)> = newest_first
+    let times: Vec<Dated<'a>> = newest_first
         .iter()
-        .map(|listed| (listed.snapshot.id.as_str(), listed.snapshot.time.to_zoned(zone.clone())))
+        .map(|listed| Dated {
+            id: &listed.snapshot.id,
+            at: listed.snapshot.time.to_zoned(zone.clone()),
+            is_complete: listed.snapshot.status == "complete",
+        })
         .collect();
     if newest_first.first().is_some_and(|listed| listed.repo_id.is_empty()) {
-        kept.extend(times.iter().take(LEDGERS).map(|(id, _)| *id));
+        kept.extend(times.iter().take(LEDGERS).map(|dated| dated.id));
         return kept;
     }
-    let complete = newest_first.iter().find(|listed| listed.snapshot.status == "complete");
-    kept.extend(complete.map(|listed| listed.snapshot.id.as_str()));
-    kept.extend(
-        times.iter().take(usize::try_from(keep.last.max(1)).unwrap_or(usize::MAX)).map(|(id, _)| *id),
-    );
+    kept.extend(times.iter().find(|dated| dated.is_complete).map(|dated| dated.id));
+    let last = usize::try_from(keep.last.max(1)).unwrap_or(usize::MAX);
+    kept.extend(times.iter().take(last).map(|dated| dated.id));
     let day = |at: &Zoned| (i64::from(at.year()), i64::from(at.day_of_year()));
     rung(&mut kept, &times, keep.hourly, |at| (day(at).0, day(at).1 * 24 + i64::from(at.hour())));
     rung(&mut kept, &times, keep.daily, day);
@@ -42,25 +45,25 @@ pub(super) fn kept<'a>(
     kept
 }
 
-/// Keeps the newest snapshot of each of the newest `count` spans that have any.
+/// A snapshot, and when it was taken where the user is.
+struct Dated<'a> {
+    id: &'a str,
+    at: Zoned,
+    is_complete: bool,
+}
+
+/// Of each of the newest `count` spans that have any snapshot, keeps the newest
+/// complete one, or else the newest.
 fn rung<'a>(
     kept: &mut HashSet<&'a str>,
-    newest_first: &[(&'a str, Zoned)],
+    newest_first: &[Dated<'a>],
     count: u64,
     span: impl Fn(&Zoned) -> (i64, i64),
 ) {
-    let mut last = None;
-    let mut left = count;
-    for (id, at) in newest_first {
-        if left == 0 {
-            return;
-        }
-        let this = span(at);
-        if last != Some(this) {
-            last = Some(this);
-            left -= 1;
-            kept.insert(id);
-        }
+    let spans = newest_first.chunk_by(|one, other| span(&one.at) == span(&other.at));
+    for of_span in spans.take(usize::try_from(count).unwrap_or(usize::MAX)) {
+        let best = of_span.iter().find(|dated| dated.is_complete).or(of_span.first());
+        kept.extend(best.map(|dated| dated.id));
     }
 }
 
@@ -166,6 +169,18 @@ mod tests {
         let all =
             [listed("r", "2026-01-01T00:00:00Z", "complete"), listed("r", "2026-01-02T00:00:00Z", "torn")];
         assert_eq!(kept_of(&all, &keep(1, 0, 0, 0, 0, 0)).len(), 2);
+    }
+
+    #[test]
+    fn of_a_span_a_complete_one_is_kept_rather_than_a_later_torn_one() {
+        let all = [
+            listed("r", "2026-01-01T09:00:00Z", "complete"),
+            listed("r", "2026-01-01T23:59:00Z", "torn"),
+            listed("r", "2026-01-02T09:00:00Z", "partial"),
+            listed("r", "2026-01-03T09:00:00Z", "complete"),
+        ];
+        let expected = ["2026-01-01T09:00:00Z", "2026-01-02T09:00:00Z", "2026-01-03T09:00:00Z"];
+        assert_eq!(kept_of(&all, &keep(1, 0, 9, 0, 0, 0)), expected);
     }
 
     #[test]

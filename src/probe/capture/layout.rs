@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::git::{GitError, Linked, Location, linked};
+use crate::git::{GitError, Location, linked};
 
 /// The parts of a repository that are known before anything is walked. Paths are
 /// absolute and free of links.
 #[derive(Debug)]
 pub(super) struct Layout {
+    /// Where it was asked for.
+    path: PathBuf,
     /// The repository, as it was asked for.
     pub location: Location,
     /// Its work trees, linked ones and the main one; the one that was asked for
@@ -15,6 +17,8 @@ pub(super) struct Layout {
     pub work_trees: Vec<Location>,
     /// Its git directories, none beneath another.
     pub git_dirs: Vec<PathBuf>,
+    /// Work trees of which it can't be told whether they are there.
+    pub unreadable: Vec<(PathBuf, GitError)>,
 }
 
 impl Layout {
@@ -35,9 +39,25 @@ impl Layout {
         {
             add(main);
         }
-        linked(&location.common_dir).iter().filter_map(Linked::locate).for_each(add);
+        let mut unreadable = Vec::new();
+        for linked in linked(&location.common_dir)? {
+            match linked.locate() {
+                Ok(found) => found.into_iter().for_each(&mut add),
+                Err(error) => unreadable.push((linked.top, error)),
+            }
+        }
         let git_dirs = outermost([&location.common_dir, &location.git_dir].into_iter().cloned().collect());
-        Ok(Self { location, work_trees, git_dirs })
+        Ok(Self { path: path.into(), location, work_trees, git_dirs, unreadable })
+    }
+
+    /// Whether the same work trees are at the same places now.
+    pub fn is_still_so(&self) -> bool {
+        self.again().is_ok_and(|now| now.work_trees == self.work_trees)
+    }
+
+    /// As it is now.
+    pub fn again(&self) -> Result<Self, GitError> {
+        Self::of(&self.path)
     }
 
     /// Where the repository is: the top of its work tree, or a bare repository.
@@ -45,10 +65,11 @@ impl Layout {
         self.location.directory()
     }
 
-    /// The main root, then every other one that is not beneath one.
-    pub fn roots(&self, others: &[PathBuf]) -> Vec<PathBuf> {
+    /// The main root, then every other one that is not beneath one, of work trees
+    /// and git directories those that were found.
+    pub fn roots(&self, others: &[PathBuf], is_found: impl Fn(&PathBuf) -> bool) -> Vec<PathBuf> {
         let tops = self.work_trees.iter().filter_map(|tree| tree.work_tree.as_ref());
-        let all = tops.chain(&self.git_dirs).chain(others).cloned().collect();
+        let all = tops.chain(&self.git_dirs).filter(|root| is_found(root)).chain(others).cloned().collect();
         let main = self.main().to_path_buf();
         let rest = outermost(all).into_iter().filter(|path| *path != main);
         std::iter::once(main.clone()).chain(rest).collect()

@@ -41,6 +41,11 @@ impl Notes {
         }
     }
 
+    /// Whether there is one of this path.
+    pub fn has(&self, path: &Path) -> bool {
+        self.what.contains_key(path) || self.more > 0
+    }
+
     pub fn is_empty(&self) -> bool {
         self.what.is_empty()
     }

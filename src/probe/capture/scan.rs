@@ -86,12 +86,11 @@ struct Scanner<'a> {
 /// Looks at the repository. Of git's files those are read that are not `known`.
 pub(super) fn scan(
     git: &Git,
-    path: &Path,
+    layout: &Layout,
     env: bool,
     hints: Option<&Hints>,
     known: Option<&Known>,
 ) -> Result<Scan, CaptureError> {
-    let layout = Layout::of(path)?;
     let mut work_trees = layout.work_trees.clone();
     let mut git_dirs = layout.git_dirs.clone();
     let tops: Vec<PathBuf> = work_trees.iter().filter_map(|tree| tree.work_tree.clone()).collect();
@@ -160,14 +159,16 @@ pub(super) fn scan(
         }
     }
     scanner.complete();
+    scanner.tell_what_was_passed_over(layout)?;
     let Scanner { mut scan, forced, .. } = scanner;
     if scan.tree.find_dir(layout.main()).is_none() {
         let told = scan.unreadable.lines().into_iter().next();
         let message = told.unwrap_or_else(|| "it went while it was looked at".into());
         return Err(CaptureError::Unreadable { path: layout.main().into(), message });
     }
-    let found: Vec<PathBuf> = forced.into_iter().filter(|root| scan.tree.find(root).is_some()).collect();
-    scan.roots = layout.roots(&found);
+    let is_found = |root: &PathBuf| scan.tree.find(root).is_some();
+    let found: Vec<PathBuf> = forced.into_iter().filter(is_found).collect();
+    scan.roots = layout.roots(&found, is_found);
     Ok(scan)
 }
 
@@ -268,6 +269,25 @@ impl Scanner<'_> {
         }
     }
 
+    /// Nothing may be missing without a word: a directory that nobody looked into is
+    /// none that is empty, and work trees come and go.
+    fn tell_what_was_passed_over(&mut self, layout: &Layout) -> Result<(), GitError> {
+        let now = layout.again()?;
+        if now.work_trees != layout.work_trees {
+            let place = layout.location.common_dir.join("worktrees");
+            self.scan.moved.add(&place, "work trees came, went or moved meanwhile");
+        }
+        for (path, error) in &now.unreadable {
+            self.scan.unreadable.add(path, format!("cannot be read: {error}"));
+        }
+        for path in self.scan.tree.unwalked() {
+            if !self.scan.unreadable.has(&path) {
+                self.scan.moved.add(&path, "went or changed before it was looked into");
+            }
+        }
+        Ok(())
+    }
+
     /// Of what was walked since, too.
     fn leave_out(&mut self) {
         for Ignored { dirs, files } in &self.ignored {
@@ -333,15 +353,26 @@ impl Scanner<'_> {
     fn alternates(&mut self) -> (Vec<PathBuf>, Vec<Start>) {
         let files: Vec<PathBuf> = self.scan.metadata.iter().map(|(path, _)| path.clone()).collect();
         let (mut infos, mut starts) = (Vec::new(), Vec::new());
-        for file in files.into_iter().filter(|path| path.ends_with("objects/info/alternates")) {
+        for file in files.into_iter().filter(|path| path.ends_with("info/alternates")) {
             let Some(objects) = file.ancestors().nth(2) else { continue };
-            if !self.seen.insert(file.clone()) {
+            // One that others borrow from is called as people like.
+            let is_objects =
+                objects.ends_with("objects") || self.forced.iter().any(|forced| forced == objects);
+            if !is_objects || !self.seen.insert(file.clone()) {
                 continue;
             }
             let text = self.scan.contents.get(&file).map(|bytes| bytes.to_vec());
             let text = text.or_else(|| read_small(&file).ok()).unwrap_or_default();
             for other in alternates(&text) {
-                let Ok(other) = fs::canonicalize(absolute(objects, &other)) else { continue };
+                let other = absolute(objects, &other);
+                let other = match fs::canonicalize(&other) {
+                    Ok(other) => other,
+                    Err(error) => {
+                        let what = format!("objects that are borrowed from there cannot be read: {error}");
+                        self.scan.unreadable.add(&other, what);
+                        continue;
+                    }
+                };
                 if self.scan.tree.find(&other).is_none() && self.seen.insert(other.clone()) {
                     infos.push(other.join("info"));
                     self.forced.push(other.clone());

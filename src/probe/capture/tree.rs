@@ -104,6 +104,12 @@ impl Dir {
         self.position(name).map(|at| &self.items[at]).filter(|item| !item.gone)
     }
 
+    /// Whether both, sorted, have the same names.
+    pub fn has_same_names(&self, other: &Self) -> bool {
+        self.items.len() == other.items.len()
+            && self.items.iter().zip(&other.items).all(|(one, two)| self.name(one) == other.name(two))
+    }
+
     /// The entries that are to be captured.
     pub fn present(&self) -> impl Iterator<Item = (&[u8], &Item)> {
         self.items.iter().filter(|item| !item.gone).map(|item| (self.name(item), item))
@@ -170,7 +176,8 @@ impl Tree {
     }
 
     /// Puts a walked directory where it belongs: into the directory above if
-    /// that is here, with those between made up by `stat`; else as a top.
+    /// that is here, with those between made up by `stat`; else as a top. What is
+    /// here of it already, because that was walked apart, becomes part of it.
     pub fn attach(
         &mut self,
         path: &Path,
@@ -181,7 +188,16 @@ impl Tree {
         let id = dir.map_or(NONE, |id| id.0);
         let top = Item { begin: 0, len: 0, gone: false, racy: false, dir: id, stat };
         let Some(parent) = path.parent().filter(|parent| self.top_of(parent).is_some()) else {
-            self.tops.insert(path.into(), top);
+            let beneath = self.tops.keys().filter(|other| *other != path && other.starts_with(path));
+            let beneath: Vec<PathBuf> = beneath.cloned().collect();
+            if let (Some(before), Some(now)) = (self.tops.insert(path.into(), top), dir) {
+                self.graft(before.dir(), now);
+            }
+            for path in beneath {
+                if let Some(item) = self.tops.remove(&path) {
+                    self.attach(&path, item.stat, item.dir(), between);
+                }
+            }
             return;
         };
         if self.find_dir(parent).is_none() {
@@ -199,11 +215,57 @@ impl Tree {
                     item.gone = false;
                 }
                 item.stat = stat;
+                let before = item.dir();
                 item.dir = id;
+                if let Some(now) = dir {
+                    self.graft(before, now);
+                }
             }
             None => {
                 above.push(name.as_bytes(), stat, false, dir);
                 above.sort();
+            }
+        }
+    }
+
+    /// Gives to the directory `to` what has been walked beneath `from`, another
+    /// listing of it, and not beneath `to`.
+    fn graft(&mut self, from: Option<DirId>, to: DirId) {
+        let Some(from) = from.filter(|from| *from != to) else { return };
+        let walked = self.dir(from).present().filter_map(|(name, item)| Some((name.to_vec(), item.dir()?)));
+        let walked: Vec<(Vec<u8>, DirId)> = walked.collect();
+        for (name, dir) in walked {
+            let to = self.dir_mut(to);
+            // What is not listed there is gone.
+            let Some(at) = to.position(&name) else { continue };
+            let item = &mut to.items[at];
+            match item.dir() {
+                None if item.kind() == FileType::Directory => item.enter(dir),
+                None => {}
+                Some(other) => self.graft(Some(dir), other),
+            }
+        }
+    }
+
+    /// Directories that are to be captured and that nobody has looked into.
+    pub fn unwalked(&self) -> Vec<PathBuf> {
+        let mut unwalked = Vec::new();
+        for (path, top) in &self.tops {
+            self.add_unwalked(&mut path.clone(), top, &mut unwalked);
+        }
+        unwalked
+    }
+
+    fn add_unwalked(&self, path: &mut PathBuf, item: &Item, unwalked: &mut Vec<PathBuf>) {
+        let Some(id) = item.dir() else {
+            unwalked.extend((item.kind() == FileType::Directory).then(|| path.clone()));
+            return;
+        };
+        for (name, item) in self.dir(id).present() {
+            if item.kind() == FileType::Directory {
+                path.push(OsStr::from_bytes(name));
+                self.add_unwalked(path, item, unwalked);
+                path.pop();
             }
         }
     }

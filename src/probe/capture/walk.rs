@@ -37,6 +37,21 @@ const COARSE_TICK: Duration = Duration::from_secs(2);
 /// How often a directory is listed that changes meanwhile.
 const LISTINGS: usize = 4;
 
+/// Parts of a git directory that may be links, as git-new-workdir makes them.
+const PARTS: [&[u8]; 11] = [
+    b"config",
+    b"index",
+    b"info",
+    b"logs",
+    b"modules",
+    b"objects",
+    b"packed-refs",
+    b"refs",
+    b"reftable",
+    b"shallow",
+    b"worktrees",
+];
+
 /// What sort of directory it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -45,6 +60,9 @@ pub(super) enum Mode {
     /// A git directory, but for its objects and other large things, which are
     /// left for later: what refers to an object is looked at before the object.
     Metadata,
+    /// Refs and their logs: as [`Mode::Metadata`], but whatever directories are
+    /// called here, that is what branches are called.
+    Refs,
     /// A directory of objects. `pack` is left for later: git removes a loose
     /// object when it is in a pack, and never the other way round. `info` has
     /// been looked at with the metadata.
@@ -191,6 +209,7 @@ impl Walk<'_> {
         let flags =
             OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let is_start = task.stat.is_none();
+        let began = time_of_files();
         let opened = open(&task.path, flags, Permissions::empty()).map(File::from);
         let stat = opened.as_ref().map_err(|error| *error).and_then(fstat).map(|raw| stat_from(&raw));
         let (directory, mut stat) = match (opened, stat) {
@@ -212,13 +231,19 @@ impl Walk<'_> {
         if task.stat.is_some_and(|seen| (seen.dev, seen.ino) != (stat.dev, stat.ino)) {
             visit.unsteady = true;
         }
+        let mut before: Option<Dir> = None;
         for listing in 1.. {
             visit.clear();
             let is_whole = self.list(&task, &directory, visit, buffer);
             // What is created or removed while a directory is read may be in the
             // listing or not.
             let after = fstat(&directory).map_or(stat, |raw| stat_from(&raw));
-            if is_whole && (after.mtime, after.ctime) == (stat.mtime, stat.ctime) {
+            // Of packs one comes before another goes, maybe in the same tick: two
+            // listings that are the same have either.
+            let is_sure = task.mode != Mode::Packs
+                || !is_racy(&stat, began)
+                || before.is_some_and(|before| before.has_same_names(&visit.dir));
+            if is_whole && is_sure && (after.mtime, after.ctime) == (stat.mtime, stat.ctime) {
                 break;
             }
             if listing == LISTINGS {
@@ -226,8 +251,9 @@ impl Walk<'_> {
                 break;
             }
             stat = after;
+            before = Some(std::mem::take(&mut visit.dir));
         }
-        visit.dir.is_metadata = task.mode == Mode::Metadata;
+        visit.dir.is_metadata = matches!(task.mode, Mode::Metadata | Mode::Refs);
         if is_start {
             visit.top = Some(Top { path: task.path.clone(), stat, dir: Some(DirId(task.id)) });
         }
@@ -272,10 +298,18 @@ impl Walk<'_> {
 
     /// Makes tasks of the directories that are to be entered.
     fn descend(&self, task: &Task, visit: &mut Visit) {
-        let is_git_dir = task.mode == Mode::Metadata && visit.dir.get(b"HEAD").is_some();
+        let has = |name: &[u8]| visit.dir.get(name).is_some();
+        let is_git_dir =
+            task.mode == Mode::Metadata && has(b"HEAD") && (has(b"objects") || has(b"commondir"));
         for at in 0..visit.dir.items.len() {
             let item = &visit.dir.items[at];
             let (name, is_directory) = (visit.dir.name(item), kind(&item.stat) == FileType::Directory);
+            let is_part =
+                (is_git_dir && PARTS.contains(&name)) || (task.mode == Mode::Objects && name == b"pack");
+            if is_part && kind(&item.stat) == FileType::Symlink {
+                let told = io::Error::other("it is a link, and what it leads to is not captured");
+                visit.errors.push((task.path.join(OsStr::from_bytes(name)), told));
+            }
             let is_dot_git = task.mode == Mode::Work && name == b".git";
             if !is_directory && !is_dot_git {
                 continue;
@@ -299,10 +333,12 @@ impl Walk<'_> {
                     visit.later.push(Start { path, mode: Mode::Objects });
                     continue;
                 }
-                (Mode::Metadata, b"lfs" | b"annex") if is_git_dir => {
+                // Of hooks no locks are left out: git has none there.
+                (Mode::Metadata, b"lfs" | b"annex" | b"hooks") if is_git_dir => {
                     visit.later.push(Start { path, mode: Mode::Plain });
                     continue;
                 }
+                (Mode::Metadata, b"refs" | b"logs") if is_git_dir => Mode::Refs,
                 (Mode::Objects, b"info") => continue,
                 (Mode::Objects, b"pack") => {
                     visit.later.push(Start { path, mode: Mode::Packs });
@@ -381,7 +417,7 @@ impl Drop for Ending<'_, '_> {
 fn is_left_out(task: &Task, name: &[u8], stat: &Stat) -> bool {
     let is_lock = || name.ends_with(b".lock") && kind(stat) == FileType::RegularFile;
     match task.mode {
-        Mode::Metadata => is_lock() || name.starts_with(b"fsmonitor--daemon"),
+        Mode::Metadata | Mode::Refs => is_lock() || name.starts_with(b"fsmonitor--daemon"),
         Mode::Objects | Mode::Packs => {
             is_lock() || [&b"tmp_"[..], b".tmp-", b"incoming-"].iter().any(|prefix| name.starts_with(prefix))
         }

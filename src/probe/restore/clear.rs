@@ -191,8 +191,10 @@ impl Sweep<'_> {
             (Some(store), Some(NodeKind::Directory(tree))) => store.tree(tree)?,
             _ => Vec::new(),
         };
-        let in_git_dir =
-            in_git_dir || path.file_name().is_some_and(|name| name == ".git") || content::is_git_dir(&nodes);
+        let name = path.file_name().unwrap_or_default();
+        // A work tree may be in a git directory, and git has no locks among hooks.
+        let is_peoples = name == "hooks" || path.join(".git").symlink_metadata().is_ok();
+        let in_git_dir = (in_git_dir && !is_peoples) || name == ".git" || content::is_git_dir(&nodes);
         let nodes: HashMap<&[u8], &Node> = nodes.iter().map(|node| (&*node.name, node)).collect();
         let mode = meta.mode() & 0o7777;
         if mode & 0o700 != 0o700 {
@@ -224,7 +226,7 @@ impl Sweep<'_> {
         in_git_dir: bool,
     ) -> Result<bool, RestoreError> {
         let name = path.file_name().unwrap_or_default().as_bytes();
-        if in_git_dir && is_passing(name) {
+        if in_git_dir && node.is_none() && is_passing(name) {
             return Ok(true);
         }
         let (Some(node), Some(store)) = (node, self.store) else { return Ok(false) };

@@ -63,6 +63,13 @@ pub(super) struct Unit {
     pub work_trees: Vec<PathBuf>,
 }
 
+impl Unit {
+    /// Whether what is beside is not the new.
+    pub fn is_old_beside(&self) -> Result<bool, PathError> {
+        Ok(self.new.is_some() && inode(&self.beside)?.is_some_and(|beside| Some(beside) != self.new))
+    }
+}
+
 /// The journal of one restore.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Journal {

@@ -33,7 +33,7 @@ use std::{
 };
 
 use crate::{
-    fs::IoContext,
+    fs::{IoContext, shown},
     git::Git,
     probe::store::{Progress, Snapshot, SnapshotStatus, Store},
 };
@@ -167,7 +167,12 @@ impl Run<'_> {
             Ok(mended) => mended,
             Err(cause) => {
                 return Err(match self.undo(&mut journal) {
-                    Ok(()) => cause,
+                    Ok(kept) => {
+                        for path in kept {
+                            tracing::warn!(path = %shown(&path), "put aside: another thing is in its place");
+                        }
+                        cause
+                    }
                     Err(undo) => RestoreError::Unfinished {
                         cause: Box::new(cause),
                         undo: Box::new(undo),

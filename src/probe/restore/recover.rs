@@ -57,8 +57,8 @@ impl Run<'_> {
     fn recover_one(&self, journal: &mut Journal) -> Result<Recovered, RestoreError> {
         let roots = journal.units.iter().map(|unit| unit.place.clone()).collect();
         if journal.phase != Phase::Swapping {
-            self.undo(journal)?;
-            return Ok(Recovered { roots, finished: false, kept: Vec::new(), warnings: Vec::new() });
+            let kept = self.undo(journal)?;
+            return Ok(Recovered { roots, finished: false, kept, warnings: Vec::new() });
         }
         for unit in &journal.units {
             self.forward(unit)?;
@@ -92,19 +92,27 @@ impl Run<'_> {
         journal.end()
     }
 
-    /// Puts everything back, and takes away what was made.
-    pub(super) fn undo(&self, journal: &mut Journal) -> Result<(), RestoreError> {
+    /// Puts everything back, and takes away what was made. Returns where something is
+    /// that was there before and can't be put back: another thing is in its place.
+    pub(super) fn undo(&self, journal: &mut Journal) -> Result<Vec<PathBuf>, RestoreError> {
         journal.undo()?;
         for unit in journal.units.iter().rev() {
             self.backward(unit)?;
         }
+        let mut kept = Vec::new();
         for unit in &journal.units {
-            self.remove(&unit.beside)?;
+            if unit.is_old_beside()? {
+                self.rename(&unit.beside, &unit.kept)?;
+                kept.push(unit.kept.clone());
+            } else {
+                self.remove(&unit.beside)?;
+            }
         }
         for dir in journal.made.iter().rev() {
             // What others have put there meanwhile stays.
             let _ = std::fs::remove_dir(dir);
         }
-        journal.end()
+        journal.end()?;
+        Ok(kept)
     }
 }

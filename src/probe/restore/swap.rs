@@ -54,8 +54,13 @@ impl Run<'_> {
             }
             self.rename(&unit.place, &unit.beside)?;
         }
-        if inode(&unit.before)?.is_some() && inode(&unit.place)?.is_none() {
-            self.rename(&unit.before, &unit.place)?;
+        if inode(&unit.place)?.is_none() {
+            if inode(&unit.before)?.is_some() {
+                self.rename(&unit.before, &unit.place)?;
+            } else if unit.is_old_beside()? {
+                // Somebody took the new away.
+                self.rename(&unit.beside, &unit.place)?;
+            }
         }
         Ok(())
     }

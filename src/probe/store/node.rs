@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use rustic_core::repofile::{self, Metadata, NodeType};
 
 use super::{Node, NodeKind, Stat, TreeId, mode};
@@ -82,6 +82,15 @@ fn bytes_of(hexadecimal: &str) -> [u8; 32] {
     // The engine's ids are 32 bytes, so that this cannot fail.
     let _ = hex::decode_to_slice(hexadecimal, &mut bytes);
     bytes
+}
+
+/// Whether times come back as they are given. The engine writes them with the
+/// offset of this machine's zone, rounded to minutes; and more than a hundred years
+/// ago there were others.
+pub(super) fn is_exact(stat: &Stat) -> bool {
+    let zone = TimeZone::system();
+    let is_exact = |time| zone.to_offset(timestamp(time)).seconds() % 60 == 0;
+    is_exact(stat.mtime) && is_exact(stat.ctime)
 }
 
 /// Times before the year -9999 and after 9999 become those.

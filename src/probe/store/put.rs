@@ -11,7 +11,7 @@ use std::{
     io::{self, Read},
     mem,
     path::{Component, Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, atomic::Ordering},
 };
 
 use rustic_core::{
@@ -29,6 +29,7 @@ use super::{
     node,
     source::{Above, Given, Report, Source},
 };
+use crate::fs::shown;
 
 const WHAT: &str = "store the entries";
 
@@ -70,7 +71,8 @@ impl RusticStore {
             let large = self.handle_for_large()?;
             return Ok(self.archive(&large, all, self.above.clone(), parent.as_ref())?.stored.clone());
         }
-        let large = take_large(&mut first, &small.repository, parent.as_ref());
+        let asked = Asked::default();
+        let large = take_large(&mut first, &small.repository, parent.as_ref(), &asked);
         let all = Box::new(first.into_iter().map(Ok));
         if large.is_empty() {
             let parents = parent.as_ref();
@@ -83,6 +85,13 @@ impl RusticStore {
         let small = self.index_knowing(held, Some(&large.snapshot))?;
         let parents = parent.iter().chain([&large.snapshot]);
         let together = self.archive(&small.repository, all, self.above.clone(), parents)?;
+        for path in locked(&asked).drain(..) {
+            // It could not be read, and whoever gave it knows; or else it is lost.
+            if lookup(&small.repository, large.snapshot.tree, &path)?.is_some() {
+                let message = format!("{} was stored and then not found again", shown(&path));
+                return Err(StoreError::Store { what: WHAT, message });
+            }
+        }
         Ok(Stored { added: large.stored.added + together.stored.added, ..together.stored.clone() })
     }
 
@@ -167,6 +176,7 @@ fn take_large<S: IndexedTree + rustic_core::Open>(
     entries: &mut [Entry],
     repository: &Repository<S>,
     parent: Option<&SnapshotFile>,
+    asked: &Asked,
 ) -> Vec<Entry> {
     let shortest = repository.config().chunk_size() as u64;
     let mut large = Vec::new();
@@ -174,10 +184,15 @@ fn take_large<S: IndexedTree + rustic_core::Open>(
         if entry.stat.size < shortest || !matches!(entry.content, Content::File(_)) {
             continue;
         }
+        // It would not be found again by its times.
+        if !node::is_exact(&entry.stat) {
+            continue;
+        }
         if parent.is_some_and(|parent| is_in(repository, parent, &entry.path, &entry.stat)) {
             continue;
         }
-        let content = mem::replace(&mut entry.content, Content::File(Box::new(Taken)));
+        let taken = Taken { path: entry.path.clone(), asked: Arc::clone(asked) };
+        let content = mem::replace(&mut entry.content, Content::File(Box::new(taken)));
         large.push(Entry { path: entry.path.clone(), stat: entry.stat, content });
     }
     large
@@ -219,12 +234,19 @@ pub(super) fn lookup<S: IndexedTree>(
     Ok(Some(found))
 }
 
+/// Files whose content was asked for again.
+type Asked = Arc<Mutex<Vec<PathBuf>>>;
+
 /// The content of a file that has been stored already, or could not be: then it
-/// is left out.
-struct Taken;
+/// is asked for, and left out.
+struct Taken {
+    path: PathBuf,
+    asked: Asked,
+}
 
 impl Open for Taken {
     fn open(self: Box<Self>) -> io::Result<Box<dyn Read + Send>> {
+        locked(&self.asked).push(self.path);
         Err(io::ErrorKind::NotFound.into())
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::world::World;
+use crate::probe::store::SnapshotStatus;
 
 #[test]
 fn linked_work_trees_are_captured_wherever_they_are() {
@@ -155,4 +156,91 @@ fn objects_that_are_borrowed_are_captured_with_the_borrower() {
         world.assert_whole(&snapshot, "lender/.git/objects", &[]);
         world.write("r/a.txt", "changed");
     }
+}
+
+#[test]
+fn what_was_in_an_ignored_directory_is_captured_once_that_is_not_ignored() {
+    let world = World::new();
+    fs::create_dir_all(world.at("r/.cache")).unwrap();
+    world.git("r", &["init", "-q", "--separate-git-dir", ".cache/repo.git"]);
+    world.write("r/.gitignore", "/.cache/\n/.trees/\n");
+    world.git("r", &["add", "."]);
+    world.git("r", &["commit", "-q", "-m", "first"]);
+    world.git("r", &["worktree", "add", "-q", ".trees/linked"]);
+    world.repo("r/.trees/linked/nested");
+    world.complete("r");
+    // Part of it is tracked now; or nothing is ignored any more.
+    world.write("r/.cache/keep", "");
+    world.git("r", &["add", "-f", ".cache/keep"]);
+    let snapshot = world.complete("r");
+    world.assert_whole(&snapshot, "r", &[]);
+    world.write("r/.gitignore", "");
+    let snapshot = world.complete("r");
+    world.assert_whole(&snapshot, "r", &[]);
+}
+
+#[test]
+fn branches_that_are_called_like_parts_of_a_git_directory_are_captured() {
+    let world = World::new();
+    world.repo("r");
+    world.write("r/.git/refs/remotes/origin/HEAD", "ref: refs/remotes/origin/main\n");
+    world.write("r/.git/logs/refs/remotes/origin/HEAD", "");
+    world.write("r/.git/hooks/Gemfile.lock", "");
+    let fetch = || {
+        for branch in ["main", "objects/x/y", "lfs/x", "hooks/x"] {
+            let reference = format!("refs/remotes/origin/{branch}");
+            world.git("r", &["update-ref", "--create-reflog", "-m", "fetched", &reference, "HEAD"]);
+        }
+    };
+    for message in ["second", "third"] {
+        world.git("r", &["commit", "-q", "--allow-empty", "-m", message]);
+        fetch();
+        world.still("r/.git");
+        let snapshot = world.complete("r");
+        world.assert_whole(&snapshot, "r", &[]);
+    }
+}
+
+#[test]
+fn parts_that_are_links_make_it_partial() {
+    let world = World::new();
+    for part in ["objects", "objects/pack", "refs", "config"] {
+        let repo = part.replace('/', "-");
+        world.repo(&repo);
+        fs::rename(world.at(format!("{repo}/.git/{part}")), world.at(format!("{repo}-apart"))).unwrap();
+        std::os::unix::fs::symlink(
+            world.at(format!("{repo}-apart")),
+            world.at(format!("{repo}/.git/{part}")),
+        )
+        .unwrap();
+        let draft = world.capture(&repo).snapshot.draft;
+        assert_eq!(draft.status, SnapshotStatus::Partial, "{part}: {:?}", draft.reasons);
+        let place = world.at(format!("{repo}/.git/{part}"));
+        let expected = format!(
+            "{}: cannot be read: it is a link, and what it leads to is not captured",
+            place.display()
+        );
+        assert_eq!(draft.reasons, [expected]);
+    }
+}
+
+#[test]
+fn borrowed_objects_are_captured_wherever_they_are_or_it_is_told() {
+    let world = World::new();
+    world.repo("r");
+    fs::rename(world.at("r/.git/objects"), world.at("pool")).unwrap();
+    for objects in ["further", "r/.git/objects"] {
+        fs::create_dir_all(world.at(objects).join("pack")).unwrap();
+    }
+    let path = |name: &str| format!("{}\n", world.at(name).display());
+    world.write("further/info/alternates", path("pool"));
+    world.write("r/.git/objects/info/alternates", path("further"));
+    let snapshot = world.complete("r");
+    for place in ["r", "further", "pool"] {
+        world.assert_whole(&snapshot, place, &[]);
+    }
+    world.write("r/.git/objects/info/alternates", path("further") + &path("not there"));
+    let draft = world.capture("r").snapshot.draft;
+    assert_eq!(draft.status, SnapshotStatus::Partial);
+    assert!(draft.reasons[0].contains("/not there: objects that are borrowed from there"), "{draft:?}");
 }

@@ -13,7 +13,7 @@ use std::{
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use super::world::World;
+use super::world::{World, git};
 use crate::probe::store::{SnapshotStatus, Store as _};
 
 /// Does something before `path` is opened, so many times.
@@ -218,6 +218,30 @@ fn what_stays_in_a_directory_that_changes_while_it_is_listed_is_captured() {
         let mut stored = world.stored(&snapshot, &world.at("r/busy"));
         stored.remove(&listed_again);
         assert_eq!(stored.len(), STAYING, "{:?}", snapshot.draft);
+    }
+}
+
+#[test]
+fn a_work_tree_that_moves_meanwhile_is_in_every_complete_snapshot() {
+    let mut world = World::new();
+    world.repo("r");
+    world.git("r", &["worktree", "add", "-q", "../one"]);
+    let (repo, mut places) = (world.at("r"), ["../one", "../other"]);
+    for _ in 0..20 {
+        // What is remembered shortens the moment that matters.
+        world.restart();
+        let captured = thread::scope(|scope| {
+            let captured = scope.spawn(|| world.try_capture("r"));
+            let moved = git(&repo).args(["worktree", "move"]).args(places).output().unwrap();
+            assert!(moved.status.success(), "{moved:?}");
+            captured.join().unwrap()
+        });
+        places.reverse();
+        let snapshot = captured.unwrap().snapshot;
+        assert_eq!(snapshot.draft.status, SnapshotStatus::Complete, "{:?}", snapshot.draft.reasons);
+        let files = ["one", "other"].map(|tree| world.stored(&snapshot, &world.at(tree)).len());
+        assert_eq!(files.iter().sum::<usize>(), 2, "{files:?} {:?}", snapshot.draft);
+        assert_eq!(snapshot.draft.roots.len(), 2, "{:?}", snapshot.draft);
     }
 }
 

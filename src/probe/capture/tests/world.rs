@@ -205,7 +205,7 @@ impl World {
     }
 }
 
-fn git(directory: &Path) -> Command {
+pub fn git(directory: &Path) -> Command {
     let mut git = Command::new("git");
     git.args(["-c", "protocol.file.allow=always", "-c", "gc.auto=0", "-C"])
         .arg(directory)

@@ -228,3 +228,44 @@ fn a_failure_at_any_step_leaves_the_old_or_the_new() {
         }
     }
 }
+
+/// Undoing fails, too, and before it is gone on with somebody tidies up.
+#[test]
+fn what_was_there_before_outlives_whatever_became_of_the_new() {
+    for has_another in [false, true] {
+        let setting = Setting::new(Case::Exchanged);
+        setting.again();
+        let (world, git) = (&setting.world, Git::default());
+        let order = back(world, &setting.snapshot, setting.present.as_ref());
+        let exchanges = AtomicUsize::new(0);
+        let steps = |action: &'static str, _: &Path| {
+            let is_late = action == "exchange" && exchanges.fetch_add(1, Ordering::Relaxed) > 0;
+            if is_late { Err(io::Error::other("it fails")) } else { Ok(()) }
+        };
+        let result = world.run_with(&order, true, &steps);
+        assert!(matches!(result, Err(RestoreError::Unfinished { .. })), "{result:?}");
+        // One of both has changed places.
+        let taken = if world.path("app/later.txt").exists() { "app" } else { "linked" };
+        fs::rename(world.path(taken), world.root.join("new")).unwrap();
+        if has_another {
+            world.write(&format!("{taken}/another"), "");
+        }
+        let run = Run {
+            store: &world.store,
+            git: &git,
+            progress: &|_, _| true,
+            steps: &|_, _| Ok(()),
+            can_exchange: true,
+        };
+        let recovered = run.recover(&world.state()).unwrap().remove(0).unwrap();
+        world.assert_no_journal();
+        if has_another {
+            let [kept] = &*recovered.kept else { panic!("{recovered:?}") };
+            fs::remove_dir_all(world.path(taken)).unwrap();
+            fs::rename(kept, world.path(taken)).unwrap();
+        } else {
+            assert_eq!(recovered.kept, Vec::<PathBuf>::new());
+        }
+        assert_same(&picture(&world.path("")), &setting.old);
+    }
+}
