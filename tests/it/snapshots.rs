@@ -148,6 +148,28 @@ fn a_first_snapshot_beyond_its_limit_waits_for_a_person() {
     assert_eq!(world.snapshots("app").len(), 1);
 }
 
+/// The engine writes times with the zone's offset in minutes.
+#[test]
+fn where_clocks_were_off_by_odd_seconds_no_large_file_is_lost() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).up();
+    world.until_captured();
+    world.kpmo(["governor", "stop"]).fine();
+    let started = world
+        .command(world.home().join("bin/kpmo"))
+        .args(["governor", "start"])
+        .env("TZ", "LMT-5:53:28")
+        .output();
+    assert!(started.unwrap().status.success());
+    let app = world.at("app");
+    app.write("large.bin", vec![7; 3_000_000]);
+    world.kpmo(["snapshot", "app"]).fine();
+    assert_eq!(world.snapshots("app")[0]["status"], "complete");
+    world
+        .kpmo(["restore", "app", "--to"].iter().map(AsRef::as_ref).chain([world.path("copy").as_os_str()]))
+        .fine();
+    assert_eq!(fs::read(world.path("copy/large.bin")).unwrap(), vec![7; 3_000_000]);
+}
+
 /// People see how far it has come, and nobody waits for it.
 #[test]
 fn a_large_first_snapshot_is_told_of_and_keeps_no_other_waiting() {
