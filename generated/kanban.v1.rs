@@ -498,14 +498,15 @@ pub struct RepoState {
     #[prost(bool, tag = "18")]
     pub bare: bool,
     /// The linked work trees that are there (git-worktree(1)), in the order of
-    /// their paths; their HEADs are not `head`, their changes not among `dirty`.
+    /// their paths, and then what can't be read of their records; their HEADs are not `head`, their changes not among `dirty`.
     #[prost(message, repeated, tag = "19")]
     pub worktrees: ::prost::alloc::vec::Vec<LinkedWorktree>,
 }
 /// A linked work tree at this moment; fields as in RepoState.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LinkedWorktree {
-    /// Its top, absolute.
+    /// Its top, absolute; where the repository's record of it can't be read, the path
+    /// of that.
     #[prost(bytes = "vec", tag = "1")]
     pub path: ::prost::alloc::vec::Vec<u8>,
     #[prost(string, tag = "2")]

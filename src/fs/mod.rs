@@ -16,6 +16,6 @@ mod writer;
 pub use error::{IoContext, PathError};
 pub use lock::FileLock;
 pub(crate) use mounts::unescaped;
-pub use path::{bytes_of, path_from, shown, shown_bytes};
+pub use path::{bytes_of, normal, path_from, shown, shown_bytes};
 pub use put::FileId;
 pub use writer::{Change, DryRun, New, RealWriter, Writer};

@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{GitError, Location, absolute, config::read_small};
-use crate::fs::{IoContext, path_from};
+use super::{GitError, Location, config::read_small};
+use crate::fs::{IoContext, normal, path_from};
 
 /// A linked work tree, as its repository has it on record; it need not be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,17 +19,29 @@ pub struct Linked {
 
 impl Linked {
     /// Where it is; `None`: it is gone, as git has it prunable, or what is there is
-    /// another's.
+    /// another's. That it can't be looked at, or has lost its way to the repository,
+    /// is an error.
     pub fn locate(&self) -> Result<Option<Location>, GitError> {
-        match Location::at(&self.top) {
+        let error = match Location::at(&self.top) {
             Ok(location) => {
                 let is_its = fs::canonicalize(&self.git_dir).is_ok_and(|git_dir| git_dir == location.git_dir);
-                Ok(is_its.then_some(location))
+                return Ok(is_its.then_some(location));
             }
-            Err(GitError::Gone { .. } | GitError::NotARepository { .. } | GitError::LeadsNowhere { .. }) => {
+            Err(error) => error,
+        };
+        let dot_git = self.top.join(".git");
+        match fs::symlink_metadata(&dot_git) {
+            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) => Err(error).at("look at", &dot_git)?,
+            Ok(_) => {}
+        }
+        match error {
+            // The repository was moved without it, or it is another one's.
+            GitError::LeadsNowhere { ref target, .. } if target.file_name() != self.git_dir.file_name() => {
                 Ok(None)
             }
-            Err(error) => Err(error),
+            GitError::Gone { .. } | GitError::NotARepository { .. } => Ok(None),
+            error => Err(error),
         }
     }
 }
@@ -40,27 +52,46 @@ impl AsRef<Path> for Linked {
     }
 }
 
-/// The linked work trees of the repository with this common git directory, in the
-/// order of their paths. Only what is in that directory is looked at.
-pub fn linked(common_dir: &Path) -> Result<Vec<Linked>, GitError> {
+/// What a repository has on record of its linked work trees.
+#[derive(Debug, Default)]
+pub struct AllLinked {
+    /// In the order of their paths.
+    pub trees: Vec<Linked>,
+    /// Records that can't be read.
+    pub unreadable: Vec<(PathBuf, GitError)>,
+}
+
+/// The linked work trees of the repository with this common git directory, which is
+/// free of links. Only what is in that directory is looked at.
+pub fn linked(common_dir: &Path) -> AllLinked {
     let place = common_dir.join("worktrees");
+    let mut all = AllLinked::default();
     let entries = match fs::read_dir(&place) {
-        Err(error) if is_gone(&error) => return Ok(Vec::new()),
-        entries => entries.at("read the directory", &place)?,
+        Err(error) if is_gone(&error) => return all,
+        entries => entries.and_then(Iterator::collect::<io::Result<Vec<_>>>),
     };
-    let mut linked = Vec::new();
-    for entry in entries {
-        let git_dir = entry.at("read the directory", &place)?.path();
+    let entries = match entries.at("read the directory", &place) {
+        Ok(entries) => entries,
+        Err(error) => {
+            all.unreadable.push((place, error.into()));
+            return all;
+        }
+    };
+    for git_dir in entries.into_iter().map(|entry| entry.path()) {
         let file = git_dir.join("gitdir");
-        let dot_git = match read_small(&file) {
+        match read_small(&file) {
+            Ok(text) => {
+                // `worktree.useRelativePaths` makes it relative.
+                let dot_git = normal(&git_dir.join(path_from(text.trim_ascii_end())));
+                all.trees.extend(dot_git.parent().map(|top| Linked { top: top.to_path_buf(), git_dir }));
+            }
             // It is being made or removed.
-            Err(error) if is_gone(&error) => continue,
-            text => absolute(&git_dir, &path_from(text.at("read", &file)?.trim_ascii_end())),
-        };
-        linked.extend(dot_git.parent().map(|top| Linked { top: top.to_path_buf(), git_dir }));
+            Err(error) if is_gone(&error) => {}
+            error => all.unreadable.extend(error.at("read", &file).err().map(|error| (file, error.into()))),
+        }
     }
-    linked.sort_by(|one, other| one.top.cmp(&other.top));
-    Ok(linked)
+    all.trees.sort_by(|one, other| one.top.cmp(&other.top));
+    all
 }
 
 fn is_gone(error: &io::Error) -> bool {

@@ -36,7 +36,7 @@ pub use hashes::empty_tree_like;
 pub use hook_entries::{
     HookEntries, hook_entries, remove_hook_entry, set_hook_entry, too_old_for_hook_entries,
 };
-pub use linked::{Linked, linked};
+pub use linked::{AllLinked, Linked, linked};
 pub use locate::{Location, Surroundings, absolute};
 pub use made::{Made, made_here};
 pub use origin::{Origin, RemoteHint, origin, remote_url, roots};

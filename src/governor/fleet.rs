@@ -8,7 +8,7 @@ use std::{
 use super::{Error, Governor, Reason, hooks::state_with};
 use crate::{
     fs::answering::{self, NoAnswer},
-    git::{GitError, Linked, Location, Look, WorkState, linked},
+    git::{AllLinked, GitError, Linked, Location, Look, WorkState, linked},
     install::HooksState,
     registry::Repo,
 };
@@ -40,7 +40,7 @@ pub struct Now {
 /// A linked work tree at this moment.
 #[derive(Debug)]
 pub struct LinkedState {
-    /// Its top, absolute.
+    /// Its top, absolute; of one whose record can't be read, where that is.
     pub path: PathBuf,
     /// What it is like, or why that can't be told.
     pub work: Result<WorkState, Error>,
@@ -69,20 +69,24 @@ fn locate(repos: &[Repo]) -> Vec<Result<Location, Error>> {
 }
 
 /// The work trees beside the main one.
-fn look_at_linked(location: &Location, look: &Look<'_>) -> Result<Vec<LinkedState>, Error> {
-    let linked = linked(&location.common_dir)?;
+fn look_at_linked(location: &Location, look: &Look<'_>) -> Vec<LinkedState> {
+    let AllLinked { trees, unreadable } = linked(&location.common_dir);
     // They are wherever people put them.
-    let located = answering::each(linked.clone(), answering::PATIENCE, Linked::locate);
+    let located = answering::each(trees.clone(), answering::PATIENCE, Linked::locate);
     let state = |(tree, located): (Linked, Result<Result<Option<Location>, GitError>, NoAnswer>)| {
         let work = match located {
             Err(NoAnswer) => Err(Error::silent(&tree.top)),
             Ok(Ok(None)) => return None,
+            // It was registered by itself.
+            Ok(Ok(Some(other))) if other.git_dir == location.git_dir => return None,
             Ok(Ok(Some(location))) => look.at(&location, &[]).map(|seen| seen.work).map_err(Error::from),
             Ok(Err(error)) => Err(error.into()),
         };
         Some(LinkedState { path: tree.top, work })
     };
-    Ok(linked.into_iter().zip(located).filter_map(state).collect())
+    let unreadable =
+        unreadable.into_iter().map(|(path, error)| LinkedState { path, work: Err(error.into()) });
+    trees.into_iter().zip(located).filter_map(state).chain(unreadable).collect()
 }
 
 impl Governor {
@@ -152,7 +156,7 @@ impl Governor {
             self.want_healing(repo);
         }
         let hooks = state_with(hooks, location);
-        let linked = look_at_linked(location, look)?;
+        let linked = look_at_linked(location, look);
         Ok(Now { work: seen.work, linked, hooks, unvalidated: seen.reachable })
     }
 }

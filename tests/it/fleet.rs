@@ -137,7 +137,6 @@ fn the_fleet_is_told_with_all_that_needs_attention() {
     assert_eq!(names, ["clean", "dirty", "gone", "stopped", "zoo"]);
 }
 
-/// What is remembered rests on the user's own files, too.
 #[test]
 fn work_in_linked_work_trees_is_seen_too() {
     let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("plain", &[("a.txt", "one\n")]).up();
@@ -179,8 +178,20 @@ fn work_in_linked_work_trees_is_seen_too() {
     table
         .says("3 (1 in conflict)")
         .says("2 repositories: 1 in the middle of something, 1 in conflict, 1 dirty");
+
+    // What can't be told is told, and hides nothing else.
+    let record = world.path("src/app/.git/worktrees/tree-gone/gitdir");
+    fs::remove_file(&record).unwrap();
+    fs::create_dir(&record).unwrap();
+    let state = world.status("app");
+    assert_eq!(state["dirty"], 0);
+    let tree = &state["worktrees"][3];
+    assert!(tree["error"].as_str().unwrap().contains("gitdir") && tree["dirty"].is_null(), "{tree}");
+    let table = world.kpmo(["status"]).fine();
+    table.says("4 (1 in conflict, 1 can't be read)").says("1 with work trees that can't be read");
 }
 
+/// What is remembered rests on the user's own files, too.
 #[test]
 fn what_the_user_configures_counts_at_once() {
     // What is wrong with hooks is to stay so.

@@ -45,7 +45,7 @@ fn rank(state: &RepoState) -> u8 {
         3
     } else if is_in_conflict(state) {
         4
-    } else if is_dirty(state) || state.worktrees.iter().any(|tree| !tree.error.is_empty()) {
+    } else if is_dirty(state) || state.worktrees.iter().any(is_unreadable) {
         5
     } else if counts(state.behind) || counts(state.ahead) || is_upstream_gone(state) {
         6
@@ -74,6 +74,10 @@ pub(super) fn is_upstream_gone(state: &RepoState) -> bool {
 fn is_doing(state: &RepoState) -> bool {
     let doing = |operation| operation != GitOperation::Unspecified;
     doing(state.operation()) || state.worktrees.iter().any(|tree| doing(tree.operation()))
+}
+
+fn is_unreadable(tree: &LinkedWorktree) -> bool {
+    !tree.error.is_empty()
 }
 
 fn is_in_conflict(state: &RepoState) -> bool {
@@ -119,11 +123,6 @@ pub(super) fn row(state: &RepoState, now: Timestamp) -> Row {
         (_, 0) => count(state.dirty, AnsiColor::Yellow),
         (_, conflicts) => coloured(format!("{} ({conflicts}!)", state.dirty), AnsiColor::Red),
     };
-    let doing =
-        std::iter::once(state.operation()).chain(state.worktrees.iter().map(LinkedWorktree::operation));
-    let mut doing: Vec<_> = doing.filter_map(names::operation).collect();
-    doing.sort_unstable();
-    doing.dedup();
     let hooks = match state.hooks() {
         HooksState::Ok => plain("ok"),
         other => coloured(names::hooks(other).unwrap_or_default(), AnsiColor::Red),
@@ -134,7 +133,7 @@ pub(super) fn row(state: &RepoState, now: Timestamp) -> Row {
         dirty,
         worktrees(&state.worktrees),
         upstream,
-        coloured(doing.join(", "), AnsiColor::Magenta),
+        coloured(names::operation(state.operation()).unwrap_or_default(), AnsiColor::Magenta),
         hooks,
         count(state.unvalidated.unwrap_or_default(), AnsiColor::Red),
         plain(times::age(state.last_snapshot.as_ref(), now)),
@@ -148,11 +147,12 @@ pub(super) fn row(state: &RepoState, now: Timestamp) -> Row {
 /// How many there are, and what is the matter with some.
 fn worktrees(trees: &[LinkedWorktree]) -> Cell {
     let count = |is: fn(&LinkedWorktree) -> bool| trees.iter().filter(|tree| is(tree)).count();
-    let (conflicts, unread) = (count(|tree| tree.conflicted > 0), count(|tree| !tree.error.is_empty()));
+    let (conflicts, unread) = (count(|tree| tree.conflicted > 0), count(is_unreadable));
     let parts = [
         (conflicts, "in conflict"),
         (unread, "can't be read"),
-        (count(|tree| tree.dirty > 0 && tree.conflicted == 0), "dirty"),
+        (count(|tree| tree.conflicted == 0 && tree.operation() != GitOperation::Unspecified), "unfinished"),
+        (count(|tree| tree.conflicted == 0 && tree.dirty > 0), "dirty"),
     ];
     let said: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
@@ -172,6 +172,10 @@ pub(super) fn summary(states: &[RepoState]) -> String {
     let some = |count: Option<u32>| count.is_some_and(|count| count > 0);
     let parts = [
         (states.len() - readable().count(), "can't be read"),
+        (
+            readable().filter(|state| state.worktrees.iter().any(is_unreadable)).count(),
+            "with work trees that can't be read",
+        ),
         (readable().filter(|state| some(state.unvalidated)).count(), "with unvalidated commits"),
         (readable().filter(|state| is_doing(state)).count(), "in the middle of something"),
         (readable().filter(|state| state.hooks() != HooksState::Ok).count(), "without working hooks"),

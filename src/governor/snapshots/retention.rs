@@ -10,8 +10,8 @@ use crate::{ledger::ListedSnapshot, policy::Keep};
 const LEDGERS: usize = 5;
 
 /// Of one repository's snapshots, newest first, those that the ladder keeps: the
-/// last complete one of each rung's hours, days, …, or the last one where none is
-/// complete; and always the newest complete one.
+/// last of each rung's hours, days, …, but rather one that is of one moment than a
+/// torn one; and always the newest complete one.
 pub(super) fn kept<'a>(
     newest_first: &[&'a ListedSnapshot],
     keep: &Keep,
@@ -24,6 +24,7 @@ pub(super) fn kept<'a>(
             id: &listed.snapshot.id,
             at: listed.snapshot.time.to_zoned(zone.clone()),
             is_complete: listed.snapshot.status == "complete",
+            is_torn: listed.snapshot.status == "torn",
         })
         .collect();
     if newest_first.first().is_some_and(|listed| listed.repo_id.is_empty()) {
@@ -50,10 +51,11 @@ struct Dated<'a> {
     id: &'a str,
     at: Zoned,
     is_complete: bool,
+    is_torn: bool,
 }
 
-/// Of each of the newest `count` spans that have any snapshot, keeps the newest
-/// complete one, or else the newest.
+/// Of each of the newest `count` spans that have any snapshot, keeps the newest that
+/// is not torn, or else the newest.
 fn rung<'a>(
     kept: &mut HashSet<&'a str>,
     newest_first: &[Dated<'a>],
@@ -62,7 +64,7 @@ fn rung<'a>(
 ) {
     let spans = newest_first.chunk_by(|one, other| span(&one.at) == span(&other.at));
     for of_span in spans.take(usize::try_from(count).unwrap_or(usize::MAX)) {
-        let best = of_span.iter().find(|dated| dated.is_complete).or(of_span.first());
+        let best = of_span.iter().find(|dated| !dated.is_torn).or(of_span.first());
         kept.extend(best.map(|dated| dated.id));
     }
 }
@@ -172,10 +174,11 @@ mod tests {
     }
 
     #[test]
-    fn of_a_span_a_complete_one_is_kept_rather_than_a_later_torn_one() {
+    fn of_a_span_one_is_kept_rather_than_a_later_torn_one() {
         let all = [
             listed("r", "2026-01-01T09:00:00Z", "complete"),
             listed("r", "2026-01-01T23:59:00Z", "torn"),
+            listed("r", "2026-01-02T08:00:00Z", "complete"),
             listed("r", "2026-01-02T09:00:00Z", "partial"),
             listed("r", "2026-01-03T09:00:00Z", "complete"),
         ];

@@ -51,7 +51,8 @@ fn copies_are_taken_while_it_is_written() {
             let path = fixture.dir.path().join(format!("copy-{number}"));
             let before = ledger.head();
             let last = ledger.backup_to(&path).unwrap();
-            assert!((before..=ledger.head()).contains(&last));
+            // What is written and not yet answered for may be in it.
+            assert!((before..=ledger.head() + 1).contains(&last));
             let report = verify(&path).unwrap();
             assert_eq!((report.events, report.problems), (last, vec![]));
             number += 1;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::git::{GitError, Location, linked};
+use crate::git::{AllLinked, GitError, Location, linked};
 
 /// The parts of a repository that are known before anything is walked. Paths are
 /// absolute and free of links.
@@ -39,8 +39,8 @@ impl Layout {
         {
             add(main);
         }
-        let mut unreadable = Vec::new();
-        for linked in linked(&location.common_dir)? {
+        let AllLinked { trees, mut unreadable } = linked(&location.common_dir);
+        for linked in trees {
             match linked.locate() {
                 Ok(found) => found.into_iter().for_each(&mut add),
                 Err(error) => unreadable.push((linked.top, error)),

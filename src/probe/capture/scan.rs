@@ -72,6 +72,8 @@ struct Scanner<'a> {
     /// Directories of git that are to be walked next.
     later: Vec<Start>,
     dot_gits: Vec<(PathBuf, bool)>,
+    /// Parts of git directories that are links.
+    links: Vec<PathBuf>,
     answers: HashMap<PathBuf, Result<Ignored, GitError>>,
     /// All that is not to be captured.
     ignored: Vec<Ignored>,
@@ -120,6 +122,7 @@ pub(super) fn scan(
         tops: Vec::new(),
         later: Vec::new(),
         dot_gits: Vec::new(),
+        links: Vec::new(),
         answers: HashMap::new(),
         ignored: Vec::new(),
         skipped: HashSet::new(),
@@ -149,14 +152,21 @@ pub(super) fn scan(
             scanner.walk(starts);
         }
     }
-    // That of the main root must be known, or too much would be captured.
+    // What is ignored must be known, or too much would be captured.
     for tree in &layout.work_trees {
         let top = tree.work_tree.as_deref().unwrap_or(&tree.git_dir);
-        match scanner.answers.remove(top) {
-            Some(Err(error)) => return Err(error.into()),
-            Some(answer) => drop(scanner.answers.insert(top.into(), answer)),
-            None => return Err(GitError::Gone { path: top.into() }.into()),
+        let gone = || GitError::Gone { path: top.into() };
+        let error = match scanner.answers.remove(top).unwrap_or_else(|| Err(gone())) {
+            Ok(answer) => {
+                scanner.answers.insert(top.into(), Ok(answer));
+                continue;
+            }
+            Err(error) => error,
+        };
+        if *tree == layout.location {
+            return Err(error.into());
         }
+        scanner.pass_over(top, &error);
     }
     scanner.complete();
     scanner.tell_what_was_passed_over(layout)?;
@@ -173,6 +183,15 @@ pub(super) fn scan(
 }
 
 impl Scanner<'_> {
+    /// Leaves out a linked work tree, and tells why.
+    fn pass_over(&mut self, top: &Path, error: &GitError) {
+        self.forced.retain(|forced| forced != top);
+        if self.scan.tree.tops.remove(top).is_none() {
+            self.scan.tree.cut(top, &self.forced);
+        }
+        self.scan.unreadable.add(top, format!("is left out, since git refuses to look at it: {error}"));
+    }
+
     /// Reads the metadata in these git directories.
     fn metadata(&mut self, git_dirs: &[PathBuf]) {
         let wanted = |path: &Path, stat: &_| !self.known.is_some_and(|known| known.has(path, stat));
@@ -214,12 +233,13 @@ impl Scanner<'_> {
     }
 
     fn take(&mut self, walked: Walked) {
-        let Walked { dirs, tops, dot_gits, later, locks: _, errors, unsteady } = walked;
+        let Walked { dirs, tops, dot_gits, later, links, locks: _, errors, unsteady } = walked;
         let first = self.scan.tree.adopt(dirs);
         self.tops.extend(
             tops.into_iter().map(|top| Top { dir: top.dir.map(|DirId(id)| DirId(id + first)), ..top }),
         );
         self.dot_gits.extend(dot_gits);
+        self.links.extend(links);
         self.later.extend(later);
         for (path, error) in errors {
             self.scan.unreadable.add(&path, format!("cannot be read: {error}"));
@@ -279,6 +299,12 @@ impl Scanner<'_> {
         }
         for (path, error) in &now.unreadable {
             self.scan.unreadable.add(path, format!("cannot be read: {error}"));
+        }
+        for link in std::mem::take(&mut self.links) {
+            let is_captured = fs::canonicalize(&link).is_ok_and(|it| self.scan.tree.find(&it).is_some());
+            if !is_captured && self.scan.tree.find(&link).is_some() {
+                self.scan.unreadable.add(&link, "it is a link, and what it leads to is not captured");
+            }
         }
         for path in self.scan.tree.unwalked() {
             if !self.scan.unreadable.has(&path) {
@@ -361,8 +387,14 @@ impl Scanner<'_> {
             if !is_objects || !self.seen.insert(file.clone()) {
                 continue;
             }
-            let text = self.scan.contents.get(&file).map(|bytes| bytes.to_vec());
-            let text = text.or_else(|| read_small(&file).ok()).unwrap_or_default();
+            let text = match self.scan.contents.get(&file) {
+                Some(bytes) => Ok(bytes.to_vec()),
+                None => read_small(&file),
+            };
+            let text = text.unwrap_or_else(|error| {
+                self.scan.unreadable.add(&file, format!("cannot be read: {error}"));
+                Vec::new()
+            });
             for other in alternates(&text) {
                 let other = absolute(objects, &other);
                 let other = match fs::canonicalize(&other) {

@@ -99,6 +99,8 @@ pub(super) struct Walked {
     pub dot_gits: Vec<(PathBuf, bool)>,
     /// Directories of git that were left for later.
     pub later: Vec<Start>,
+    /// Parts of git directories that are links.
+    pub links: Vec<PathBuf>,
     /// git's locks that are being held.
     pub locks: Vec<(PathBuf, Stat)>,
     /// What could not be looked at.
@@ -231,10 +233,11 @@ impl Walk<'_> {
         if task.stat.is_some_and(|seen| (seen.dev, seen.ino) != (stat.dev, stat.ino)) {
             visit.unsteady = true;
         }
-        let mut before: Option<Dir> = None;
+        let (mut before, mut missing): (Option<Dir>, Vec<PathBuf>) = (None, Vec::new());
         for listing in 1.. {
             visit.clear();
-            let is_whole = self.list(&task, &directory, visit, buffer);
+            let missing_before = missing;
+            missing = self.list(&task, &directory, visit, buffer);
             // What is created or removed while a directory is read may be in the
             // listing or not.
             let after = fstat(&directory).map_or(stat, |raw| stat_from(&raw));
@@ -243,11 +246,16 @@ impl Walk<'_> {
             let is_sure = task.mode != Mode::Packs
                 || !is_racy(&stat, began)
                 || before.is_some_and(|before| before.has_same_names(&visit.dir));
-            if is_whole && is_sure && (after.mtime, after.ctime) == (stat.mtime, stat.ctime) {
+            let is_still = (after.mtime, after.ctime) == (stat.mtime, stat.ctime);
+            if missing.is_empty() && is_sure && is_still {
                 break;
             }
             if listing == LISTINGS {
-                visit.unsteady = true;
+                // Some file systems list names that they can't find.
+                let is_lasting = is_still && !missing.is_empty() && missing == missing_before;
+                let lasting = missing.drain(..).filter(|_| is_lasting);
+                visit.errors.extend(lasting.map(|path| (path, io::ErrorKind::NotFound.into())));
+                visit.unsteady |= !is_lasting;
                 break;
             }
             stat = after;
@@ -260,18 +268,18 @@ impl Walk<'_> {
         visit.task = Some(task);
     }
 
-    /// Whether everything was still there when it was its turn: of two changes
+    /// Returns what was not there any more when it was its turn: of two changes
     /// within one tick the directory's time does not tell.
-    fn list(&self, task: &Task, directory: &File, visit: &mut Visit, buffer: &mut Buffer) -> bool {
+    fn list(&self, task: &Task, directory: &File, visit: &mut Visit, buffer: &mut Buffer) -> Vec<PathBuf> {
         let now = time_of_files();
-        let mut is_whole = true;
+        let mut missing = Vec::new();
         let listed = buffer.list(directory.as_fd(), |name, _| {
             let bytes = name.to_bytes();
             let stat = match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(raw) => stat_from(&raw),
                 // What it was replaced by may have come too late for this listing.
                 Err(Errno::NOENT) => {
-                    is_whole = false;
+                    missing.push(task.path.join(OsStr::from_bytes(bytes)));
                     return;
                 }
                 Err(error) => {
@@ -293,7 +301,7 @@ impl Walk<'_> {
         }
         visit.dir.sort();
         self.descend(task, visit);
-        is_whole
+        missing
     }
 
     /// Makes tasks of the directories that are to be entered.
@@ -304,11 +312,13 @@ impl Walk<'_> {
         for at in 0..visit.dir.items.len() {
             let item = &visit.dir.items[at];
             let (name, is_directory) = (visit.dir.name(item), kind(&item.stat) == FileType::Directory);
-            let is_part =
-                (is_git_dir && PARTS.contains(&name)) || (task.mode == Mode::Objects && name == b"pack");
+            let is_part = match task.mode {
+                Mode::Metadata => is_git_dir && PARTS.contains(&name),
+                Mode::Objects => matches!(name, b"info" | b"pack"),
+                _ => false,
+            };
             if is_part && kind(&item.stat) == FileType::Symlink {
-                let told = io::Error::other("it is a link, and what it leads to is not captured");
-                visit.errors.push((task.path.join(OsStr::from_bytes(name)), told));
+                visit.links.push(task.path.join(OsStr::from_bytes(name)));
             }
             let is_dot_git = task.mode == Mode::Work && name == b".git";
             if !is_directory && !is_dot_git {
@@ -372,6 +382,7 @@ struct Visit {
     known: Vec<(u32, Dir)>,
     dot_gits: Vec<(PathBuf, bool)>,
     later: Vec<Start>,
+    links: Vec<PathBuf>,
     locks: Vec<(PathBuf, Stat)>,
     errors: Vec<(PathBuf, io::Error)>,
     unsteady: bool,
@@ -389,6 +400,7 @@ impl Visit {
         walked.tops.extend(self.top);
         walked.dot_gits.extend(self.dot_gits);
         walked.later.extend(self.later);
+        walked.links.extend(self.links);
         walked.locks.extend(self.locks);
         walked.errors.extend(self.errors);
         if self.unsteady {

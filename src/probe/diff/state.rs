@@ -7,9 +7,9 @@ use std::{
 };
 
 use crate::{
-    fs::path_from,
+    fs::{normal, path_from},
     probe::{
-        restore::content::{self, normal},
+        restore::content,
         store::{Node, NodeKind, Snapshot, Store, StoreError},
     },
 };

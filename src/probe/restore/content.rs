@@ -65,21 +65,6 @@ pub(in crate::probe) fn read(
     Ok(Some(bytes))
 }
 
-/// Without `.` and `..`, by the names alone.
-pub(in crate::probe) fn normal(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                normal.pop();
-            }
-            other => normal.push(other),
-        }
-    }
-    normal
-}
-
 /// Whether these are what a git directory has.
 pub(in crate::probe) fn is_git_dir(nodes: &[Node]) -> bool {
     let has = |name: &[u8]| nodes.iter().find(|node| node.name == name);

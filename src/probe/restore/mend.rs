@@ -14,14 +14,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    Order, RestoreError, Run,
-    content::{self, normal},
-    plan::Plan,
-    verify,
-};
+use super::{Order, RestoreError, Run, content, plan::Plan, verify};
 use crate::{
-    fs::{IoContext, RealWriter, Writer, path_from},
+    fs::{IoContext, RealWriter, Writer, normal, path_from},
     probe::store::{NodeKind, TreeId},
 };
 

@@ -162,11 +162,18 @@ fn role(store: &dyn Store, root: &Path, node: &Node) -> Result<Role, RestoreErro
         Role::WorkTree
     } else if content::is_git_dir(&nodes) {
         Role::GitDir
-    } else if root.ends_with("objects") {
+    } else if root.ends_with("objects") || is_objects(&nodes) {
         Role::Objects(tree.clone())
     } else {
         Role::WorkTree
     })
+}
+
+/// Whether these are what a directory of objects has, and nothing else.
+fn is_objects(nodes: &[Node]) -> bool {
+    let is_fan_out = |name: &[u8]| name.len() == 2 && name.iter().all(u8::is_ascii_hexdigit);
+    nodes.iter().any(|node| node.name == b"pack")
+        && nodes.iter().all(|node| matches!(&*node.name, b"info" | b"pack") || is_fan_out(&node.name))
 }
 
 /// Whether a work tree's `.git` is a file.

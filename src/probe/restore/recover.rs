@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     RestoreError, Run,
-    journal::{self, Journal, Phase},
+    journal::{self, Journal, Phase, inode},
 };
 use crate::{
     git::Git,
@@ -101,12 +101,16 @@ impl Run<'_> {
         }
         let mut kept = Vec::new();
         for unit in &journal.units {
-            if unit.is_old_beside()? {
-                self.rename(&unit.beside, &unit.kept)?;
-                kept.push(unit.kept.clone());
+            let old = if inode(&unit.before)?.is_some() {
+                Some(&unit.before)
             } else {
-                self.remove(&unit.beside)?;
+                unit.is_old_beside()?.then_some(&unit.beside)
+            };
+            if let Some(old) = old {
+                self.rename(old, &unit.kept)?;
+                kept.push(unit.kept.clone());
             }
+            self.remove(&unit.beside)?;
         }
         for dir in journal.made.iter().rev() {
             // What others have put there meanwhile stays.

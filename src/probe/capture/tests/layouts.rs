@@ -216,10 +216,7 @@ fn parts_that_are_links_make_it_partial() {
         let draft = world.capture(&repo).snapshot.draft;
         assert_eq!(draft.status, SnapshotStatus::Partial, "{part}: {:?}", draft.reasons);
         let place = world.at(format!("{repo}/.git/{part}"));
-        let expected = format!(
-            "{}: cannot be read: it is a link, and what it leads to is not captured",
-            place.display()
-        );
+        let expected = format!("{}: it is a link, and what it leads to is not captured", place.display());
         assert_eq!(draft.reasons, [expected]);
     }
 }
@@ -243,4 +240,34 @@ fn borrowed_objects_are_captured_wherever_they_are_or_it_is_told() {
     let draft = world.capture("r").snapshot.draft;
     assert_eq!(draft.status, SnapshotStatus::Partial);
     assert!(draft.reasons[0].contains("/not there: objects that are borrowed from there"), "{draft:?}");
+}
+
+#[test]
+fn work_trees_that_can_not_be_told_of_make_it_partial() {
+    let world = World::new();
+    world.repo("r");
+    for name in ["relative", "unknown"] {
+        world.git("r", &["worktree", "add", "-q", &format!("../{name}")]);
+    }
+    // As `worktree.useRelativePaths` has it.
+    world.write("r/.git/worktrees/relative/gitdir", "../../../../relative/.git\n");
+    let snapshot = world.complete("r");
+    assert_eq!(snapshot.draft.roots, [world.at("r"), world.at("relative"), world.at("unknown")]);
+    world.assert_whole(&snapshot, "relative", &[]);
+
+    let record = world.at("r/.git/worktrees/unknown/gitdir");
+    fs::remove_file(&record).unwrap();
+    fs::create_dir(&record).unwrap();
+    let draft = world.capture("r").snapshot.draft;
+    assert_eq!(draft.status, SnapshotStatus::Partial);
+    assert_eq!(draft.roots, [world.at("r"), world.at("relative")]);
+    assert!(draft.reasons[0].contains("worktrees/unknown/gitdir: cannot be read"), "{draft:?}");
+    fs::remove_dir(&record).unwrap();
+
+    // The other one's way back leads nowhere.
+    fs::rename(world.at("r"), world.at("moved")).unwrap();
+    world.write("moved/.git/worktrees/relative/gitdir", world.at("relative/.git\n").to_str().unwrap());
+    let draft = world.capture("moved").snapshot.draft;
+    assert_eq!(draft.status, SnapshotStatus::Partial);
+    assert!(draft.reasons[0].contains("git worktree repair"), "{draft:?}");
 }

@@ -269,3 +269,28 @@ fn what_was_there_before_outlives_whatever_became_of_the_new() {
         assert_same(&picture(&world.path("")), &setting.old);
     }
 }
+
+/// Where two paths can't be exchanged, something comes to be between two renames.
+#[test]
+fn what_was_there_before_outlives_what_took_its_place() {
+    let setting = Setting::new(Case::Renamed);
+    setting.again();
+    let world = &setting.world;
+    let order = back(world, &setting.snapshot, setting.present.as_ref());
+    let renames = AtomicUsize::new(0);
+    let steps = |action: &'static str, _: &Path| {
+        if action == "rename" && renames.fetch_add(1, Ordering::Relaxed) == 1 {
+            let taken = ["app", "linked"].into_iter().find(|name| !world.path(name).exists()).unwrap();
+            world.write(&format!("{taken}/another"), "");
+        }
+        Ok(())
+    };
+    world.run_with(&order, false, &steps).unwrap_err();
+    world.assert_no_journal();
+    let taken = if world.path("app/another").exists() { "app" } else { "linked" };
+    let kept: Vec<String> = world.names("").into_iter().filter(|name| name.contains("kept")).collect();
+    let [kept] = &*kept else { panic!("{:?}", world.names("")) };
+    fs::remove_dir_all(world.path(taken)).unwrap();
+    fs::rename(world.path(kept), world.path(taken)).unwrap();
+    assert_same(&picture(&world.path("")), &setting.old);
+}
