@@ -199,7 +199,8 @@ fn internal() -> Status {
     status(Error::new(Reason::Internal, message))
 }
 
-/// `grpc-timeout`, a little earlier: the server's own timer answers CANCELLED.
+/// `grpc-timeout`, a little earlier: the server's own timer answers CANCELLED, and
+/// it is asked after the call itself.
 fn deadline(metadata: &MetadataMap) -> Option<Duration> {
     let text = metadata.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at(text.len().checked_sub(1)?);
@@ -213,7 +214,8 @@ fn deadline(metadata: &MetadataMap) -> Option<Duration> {
         "n" => Duration::from_nanos(amount),
         _ => return None,
     };
-    Some(whole.mul_f32(0.95))
+    let earlier = whole.mul_f32(0.05).max(Duration::from_millis(2));
+    Some(whole.saturating_sub(earlier))
 }
 
 #[cfg(test)]
@@ -235,7 +237,7 @@ mod tests {
 
     #[test]
     fn deadlines_are_read_in_every_unit() {
-        for (text, millis) in [("10S", 9_500), ("200m", 190), ("1M", 57_000), ("1000000u", 950)] {
+        for (text, millis) in [("10S", 9_500), ("200m", 190), ("1M", 57_000), ("1000000u", 950), ("1m", 0)] {
             let mut metadata = MetadataMap::new();
             metadata.insert("grpc-timeout", text.parse().unwrap());
             let got = deadline(&metadata).unwrap().as_millis();

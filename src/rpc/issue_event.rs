@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
-    answer::{Answers, aside, status},
+    answer::{Answers, aside, blocking, status},
     convert,
 };
 use crate::{
@@ -58,7 +58,7 @@ impl IssueEvent for Service {
     type StreamStream = Answers<StreamResponse>;
 
     async fn stream(&self, request: Request<StreamRequest>) -> Result<Response<Self::StreamStream>, Status> {
-        let request = request.into_inner();
+        let (metadata, _, request) = request.into_parts();
         let mut filter = Filter::default();
         // Not `kinds()`, which leaves out what it doesn't know, and so asks for all.
         for kind in &request.kinds {
@@ -71,12 +71,13 @@ impl IssueEvent for Service {
         if !request.repo.is_empty() {
             let governor = Arc::clone(&self.0);
             let repo = request.repo.clone();
-            filter.repo_id = Some(aside(move || governor.history_of(&repo)).await?);
+            let history = blocking(&metadata, move || governor.history_of(&repo)).await?;
+            filter.repo_id = Some(history.into_inner());
         }
         // What has happened is to be read, also where its group is not written yet. Where
         // it can't be, there is the rest.
         let governor = Arc::clone(&self.0);
-        aside(move || {
+        blocking(&metadata, move || {
             if let Err(error) = governor.ledger().flush() {
                 tracing::info!(%error, "events are read without the newest");
             }
