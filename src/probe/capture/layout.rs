@@ -8,8 +8,6 @@ use crate::git::{AllLinked, GitError, Location, linked};
 /// absolute and free of links.
 #[derive(Debug)]
 pub(super) struct Layout {
-    /// Where it was asked for.
-    path: PathBuf,
     /// The repository, as it was asked for.
     pub location: Location,
     /// Its work trees, linked ones and the main one; the one that was asked for
@@ -47,17 +45,7 @@ impl Layout {
             }
         }
         let git_dirs = outermost([&location.common_dir, &location.git_dir].into_iter().cloned().collect());
-        Ok(Self { path: path.into(), location, work_trees, git_dirs, unreadable })
-    }
-
-    /// Whether the same work trees are at the same places now.
-    pub fn is_still_so(&self) -> bool {
-        self.again().is_ok_and(|now| now.work_trees == self.work_trees)
-    }
-
-    /// As it is now.
-    pub fn again(&self) -> Result<Self, GitError> {
-        Self::of(&self.path)
+        Ok(Self { location, work_trees, git_dirs, unreadable })
     }
 
     /// Where the repository is: the top of its work tree, or a bare repository.

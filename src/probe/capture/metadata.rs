@@ -20,8 +20,9 @@ use rustix::fs::FileType;
 
 use super::{
     files::{is_same_file, open_regular},
+    mode::Mode,
     tree::{DirId, kind},
-    walk::{Mode, Start, Walked, walk},
+    walk::{Start, Walked, walk},
 };
 use crate::probe::store::Stat;
 

@@ -11,6 +11,7 @@
 //! moment: each is whole, and none was changed while it was read, but one may
 //! have been changed shortly before another was read.
 
+mod clock;
 mod compare;
 mod entries;
 mod error;
@@ -20,6 +21,7 @@ mod ignored;
 mod known;
 mod layout;
 mod metadata;
+mod mode;
 mod notes;
 mod scan;
 mod states;

@@ -41,7 +41,7 @@ impl Notes {
         }
     }
 
-    /// Whether there is one of this path.
+    /// Whether there is one of this path, or may be.
     pub fn has(&self, path: &Path) -> bool {
         self.what.contains_key(path) || self.more > 0
     }

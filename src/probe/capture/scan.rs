@@ -19,9 +19,10 @@ use super::{
     known::Known,
     layout::{Layout, outermost},
     metadata::{Contents, Metadata, burst},
+    mode::Mode,
     notes::Notes,
     tree::{DirId, Tree},
-    walk::{Mode, Start, Top, Walked, lstat, walk},
+    walk::{Start, Top, Walked, lstat, walk},
 };
 use crate::{
     git::{Git, GitError, Head, Location, absolute},
@@ -88,11 +89,12 @@ struct Scanner<'a> {
 /// Looks at the repository. Of git's files those are read that are not `known`.
 pub(super) fn scan(
     git: &Git,
-    layout: &Layout,
+    path: &Path,
     env: bool,
     hints: Option<&Hints>,
     known: Option<&Known>,
 ) -> Result<Scan, CaptureError> {
+    let layout = Layout::of(path)?;
     let mut work_trees = layout.work_trees.clone();
     let mut git_dirs = layout.git_dirs.clone();
     let tops: Vec<PathBuf> = work_trees.iter().filter_map(|tree| tree.work_tree.clone()).collect();
@@ -169,7 +171,7 @@ pub(super) fn scan(
         scanner.pass_over(top, &error);
     }
     scanner.complete();
-    scanner.tell_what_was_passed_over(layout)?;
+    scanner.tell_what_was_passed_over(&layout, &Layout::of(path)?);
     let Scanner { mut scan, forced, .. } = scanner;
     if scan.tree.find_dir(layout.main()).is_none() {
         let told = scan.unreadable.lines().into_iter().next();
@@ -189,7 +191,9 @@ impl Scanner<'_> {
         if self.scan.tree.tops.remove(top).is_none() {
             self.scan.tree.cut(top, &self.forced);
         }
-        self.scan.unreadable.add(top, format!("is left out, since git refuses to look at it: {error}"));
+        self.scan
+            .unreadable
+            .add(top, format!("is left out, since git can't tell what it ignores there: {error}"));
     }
 
     /// Reads the metadata in these git directories.
@@ -291,8 +295,7 @@ impl Scanner<'_> {
 
     /// Nothing may be missing without a word: a directory that nobody looked into is
     /// none that is empty, and work trees come and go.
-    fn tell_what_was_passed_over(&mut self, layout: &Layout) -> Result<(), GitError> {
-        let now = layout.again()?;
+    fn tell_what_was_passed_over(&mut self, layout: &Layout, now: &Layout) {
         if now.work_trees != layout.work_trees {
             let place = layout.location.common_dir.join("worktrees");
             self.scan.moved.add(&place, "work trees came, went or moved meanwhile");
@@ -311,7 +314,6 @@ impl Scanner<'_> {
                 self.scan.moved.add(&path, "went or changed before it was looked into");
             }
         }
-        Ok(())
     }
 
     /// Of what was walked since, too.

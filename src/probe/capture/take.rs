@@ -18,7 +18,6 @@ use super::{
     compare::{Comparison, compare, is_as_stored},
     entries::{Entries, Plan},
     files::open_regular,
-    layout::Layout,
     metadata::{first_difference, look},
     notes::{Notes, Witness},
     scan::{Scan, scan},
@@ -83,12 +82,7 @@ impl Take<'_> {
     fn once(&self, state: &mut State, is_last: bool) -> Result<Taken, CaptureError> {
         let (begun, time) = (Instant::now(), Timestamp::now());
         let (hints, known) = (state.hints.as_ref(), state.known());
-        let layout = Layout::of(&self.of.path)?;
-        let mut scan = match scan(self.git, &layout, self.options.env, hints, known) {
-            // One of its work trees is somewhere else now.
-            Err(_) if !is_last && !layout.is_still_so() => return Ok(Taken::Torn(None)),
-            scanned => scanned?,
-        };
+        let mut scan = scan(self.git, &self.of.path, self.options.env, hints, known)?;
         let scanned = begun.elapsed();
         state.hints = Some(std::mem::take(&mut scan.hints));
         leave_out_unreadable(&mut scan, state);

@@ -176,8 +176,8 @@ impl Tree {
     }
 
     /// Puts a walked directory where it belongs: into the directory above if
-    /// that is here, with those between made up by `stat`; else as a top. What is
-    /// here of it already, because that was walked apart, becomes part of it.
+    /// that is here, with those between made up by `stat`; else as a top. Of one that
+    /// was made up before, what is in that is to be walked again.
     pub fn attach(
         &mut self,
         path: &Path,
@@ -188,16 +188,7 @@ impl Tree {
         let id = dir.map_or(NONE, |id| id.0);
         let top = Item { begin: 0, len: 0, gone: false, racy: false, dir: id, stat };
         let Some(parent) = path.parent().filter(|parent| self.top_of(parent).is_some()) else {
-            let beneath = self.tops.keys().filter(|other| *other != path && other.starts_with(path));
-            let beneath: Vec<PathBuf> = beneath.cloned().collect();
-            if let (Some(before), Some(now)) = (self.tops.insert(path.into(), top), dir) {
-                self.graft(before.dir(), now);
-            }
-            for path in beneath {
-                if let Some(item) = self.tops.remove(&path) {
-                    self.attach(&path, item.stat, item.dir(), between);
-                }
-            }
+            self.tops.insert(path.into(), top);
             return;
         };
         if self.find_dir(parent).is_none() {
@@ -215,34 +206,11 @@ impl Tree {
                     item.gone = false;
                 }
                 item.stat = stat;
-                let before = item.dir();
                 item.dir = id;
-                if let Some(now) = dir {
-                    self.graft(before, now);
-                }
             }
             None => {
                 above.push(name.as_bytes(), stat, false, dir);
                 above.sort();
-            }
-        }
-    }
-
-    /// Gives to the directory `to` what has been walked beneath `from`, another
-    /// listing of it, and not beneath `to`.
-    fn graft(&mut self, from: Option<DirId>, to: DirId) {
-        let Some(from) = from.filter(|from| *from != to) else { return };
-        let walked = self.dir(from).present().filter_map(|(name, item)| Some((name.to_vec(), item.dir()?)));
-        let walked: Vec<(Vec<u8>, DirId)> = walked.collect();
-        for (name, dir) in walked {
-            let to = self.dir_mut(to);
-            // What is not listed there is gone.
-            let Some(at) = to.position(&name) else { continue };
-            let item = &mut to.items[at];
-            match item.dir() {
-                None if item.kind() == FileType::Directory => item.enter(dir),
-                None => {}
-                Some(other) => self.graft(Some(dir), other),
             }
         }
     }

@@ -15,7 +15,6 @@ use std::{
         atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rustix::{
@@ -23,55 +22,18 @@ use rustix::{
     io::Errno,
 };
 
-use super::tree::{Dir, DirId, is_dir, kind, stat_from};
+use super::{
+    clock::{is_racy, time_of_files},
+    mode::{Mode, Of},
+    tree::{Dir, DirId, is_dir, kind, stat_from},
+};
 use crate::probe::{
     store::{Stat, TreeId},
     tracker::entries::Buffer,
 };
 
-/// How long after a change a file's times may not yet tell of another one: the
-/// kernel's clock for files ticks every 10 ms at the slowest.
-const TICK: Duration = Duration::from_millis(20);
-/// The same for file systems that keep whole seconds, or two.
-const COARSE_TICK: Duration = Duration::from_secs(2);
 /// How often a directory is listed that changes meanwhile.
 const LISTINGS: usize = 4;
-
-/// Parts of a git directory that may be links, as git-new-workdir makes them.
-const PARTS: [&[u8]; 11] = [
-    b"config",
-    b"index",
-    b"info",
-    b"logs",
-    b"modules",
-    b"objects",
-    b"packed-refs",
-    b"refs",
-    b"reftable",
-    b"shallow",
-    b"worktrees",
-];
-
-/// What sort of directory it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
-    /// A work tree. Git directories in it are left for later.
-    Work,
-    /// A git directory, but for its objects and other large things, which are
-    /// left for later: what refers to an object is looked at before the object.
-    Metadata,
-    /// Refs and their logs: as [`Mode::Metadata`], but whatever directories are
-    /// called here, that is what branches are called.
-    Refs,
-    /// A directory of objects. `pack` is left for later: git removes a loose
-    /// object when it is in a pack, and never the other way round. `info` has
-    /// been looked at with the metadata.
-    Objects,
-    /// Anything beneath a directory of objects.
-    Packs,
-    /// Anything else.
-    Plain,
-}
 
 /// Where to begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -261,7 +223,7 @@ impl Walk<'_> {
             stat = after;
             before = Some(std::mem::take(&mut visit.dir));
         }
-        visit.dir.is_metadata = matches!(task.mode, Mode::Metadata | Mode::Refs);
+        visit.dir.is_metadata = task.mode.is_metadata();
         if is_start {
             visit.top = Some(Top { path: task.path.clone(), stat, dir: Some(DirId(task.id)) });
         }
@@ -287,7 +249,7 @@ impl Walk<'_> {
                     return;
                 }
             };
-            if is_left_out(task, bytes, &stat) {
+            if task.mode.leaves_out(bytes, kind(&stat) == FileType::RegularFile) {
                 if bytes.ends_with(b".lock") {
                     visit.locks.push((task.path.join(OsStr::from_bytes(bytes)), stat));
                 }
@@ -312,12 +274,7 @@ impl Walk<'_> {
         for at in 0..visit.dir.items.len() {
             let item = &visit.dir.items[at];
             let (name, is_directory) = (visit.dir.name(item), kind(&item.stat) == FileType::Directory);
-            let is_part = match task.mode {
-                Mode::Metadata => is_git_dir && PARTS.contains(&name),
-                Mode::Objects => matches!(name, b"info" | b"pack"),
-                _ => false,
-            };
-            if is_part && kind(&item.stat) == FileType::Symlink {
+            if kind(&item.stat) == FileType::Symlink && task.mode.has_part(name, is_git_dir) {
                 visit.links.push(task.path.join(OsStr::from_bytes(name)));
             }
             let is_dot_git = task.mode == Mode::Work && name == b".git";
@@ -332,30 +289,18 @@ impl Walk<'_> {
             if self.held.contains(&path) {
                 continue;
             }
-            let mode = match (task.mode, name) {
-                (Mode::Metadata, b"objects") if is_git_dir => {
-                    visit.tasks.push(Task {
-                        path: path.join("info"),
-                        mode: Mode::Metadata,
-                        id: self.number(),
-                        stat: None,
-                    });
-                    visit.later.push(Start { path, mode: Mode::Objects });
+            let mode = match task.mode.of(name, is_git_dir) {
+                Of::Now(mode) => mode,
+                Of::Later(mode) => {
+                    if mode == Mode::Objects {
+                        // With what refers to objects.
+                        let (path, id) = (path.join("info"), self.number());
+                        visit.tasks.push(Task { path, mode: Mode::Metadata, id, stat: None });
+                    }
+                    visit.later.push(Start { path, mode });
                     continue;
                 }
-                // Of hooks no locks are left out: git has none there.
-                (Mode::Metadata, b"lfs" | b"annex" | b"hooks") if is_git_dir => {
-                    visit.later.push(Start { path, mode: Mode::Plain });
-                    continue;
-                }
-                (Mode::Metadata, b"refs" | b"logs") if is_git_dir => Mode::Refs,
-                (Mode::Objects, b"info") => continue,
-                (Mode::Objects, b"pack") => {
-                    visit.later.push(Start { path, mode: Mode::Packs });
-                    continue;
-                }
-                (Mode::Objects | Mode::Packs, _) => Mode::Packs,
-                (other, _) => other,
+                Of::Elsewhere => continue,
             };
             let id = self.number();
             let stat = Some(item.stat);
@@ -423,43 +368,6 @@ impl Drop for Ending<'_, '_> {
             self.0.changed.notify_all();
         }
     }
-}
-
-/// What lives only as long as some git command, or its daemon.
-fn is_left_out(task: &Task, name: &[u8], stat: &Stat) -> bool {
-    let is_lock = || name.ends_with(b".lock") && kind(stat) == FileType::RegularFile;
-    match task.mode {
-        Mode::Metadata | Mode::Refs => is_lock() || name.starts_with(b"fsmonitor--daemon"),
-        Mode::Objects | Mode::Packs => {
-            is_lock() || [&b"tmp_"[..], b".tmp-", b"incoming-"].iter().any(|prefix| name.starts_with(prefix))
-        }
-        Mode::Work | Mode::Plain => false,
-    }
-}
-
-/// Whether a later change may leave these times as they are. `now` is from
-/// before they were asked for.
-fn is_racy(stat: &Stat, now: Duration) -> bool {
-    let tick = if stat.mtime.1 == 0 && stat.ctime.1 == 0 { COARSE_TICK } else { TICK };
-    let since = |(seconds, nanos): (i64, u32)| {
-        u64::try_from(seconds).map_or(Duration::ZERO, |seconds| Duration::new(seconds, nanos))
-    };
-    let (changed, modified) = (since(stat.ctime), since(stat.mtime));
-    // An mtime can be set to any moment to come; the ctime can't.
-    changed + tick >= now || (modified + tick >= now && modified <= now + tick)
-}
-
-/// What the kernel's clock for files says, as far as it can be asked: on a machine
-/// whose ticks come late that is far behind the time.
-pub(super) fn time_of_files() -> Duration {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::time::{ClockId, clock_gettime};
-        Duration::try_from(clock_gettime(ClockId::RealtimeCoarse)).map_or(now, |ticked| ticked.min(now))
-    }
-    #[cfg(not(target_os = "linux"))]
-    now
 }
 
 /// The state of what is at `path`, not following a link; `None`: nothing that

@@ -243,6 +243,27 @@ fn borrowed_objects_are_captured_wherever_they_are_or_it_is_told() {
 }
 
 #[test]
+fn a_work_tree_in_which_git_does_not_work_is_told_and_left_out() {
+    let world = World::new();
+    world.repo("r");
+    for name in ["../apart", "within"] {
+        world.git("r", &["worktree", "add", "-q", name]);
+    }
+    for name in ["apart", "within"] {
+        world.write(format!("r/.git/worktrees/{name}/index"), "garbage");
+    }
+    let snapshot = world.capture("r").snapshot;
+    assert_eq!(snapshot.draft.status, SnapshotStatus::Partial);
+    for (reason, tree) in snapshot.draft.reasons.iter().zip(["apart", "r/within"]) {
+        let expected = format!("{}: is left out, since git can't tell", world.at(tree).display());
+        assert!(reason.starts_with(&expected), "{reason}");
+        assert!(world.stored(&snapshot, &world.at(tree)).is_empty());
+    }
+    assert_eq!((snapshot.draft.reasons.len(), snapshot.draft.roots.clone()), (2, vec![world.at("r")]));
+    world.assert_whole(&snapshot, "r", &["within"]);
+}
+
+#[test]
 fn work_trees_that_can_not_be_told_of_make_it_partial() {
     let world = World::new();
     world.repo("r");

@@ -17,7 +17,7 @@ use crate::{
     git::Git,
     probe::{
         capture::{
-            BeforeOpen, CaptureError, CaptureOptions, Captured, Capturer, Subject, walk::time_of_files,
+            BeforeOpen, CaptureError, CaptureOptions, Captured, Capturer, Subject, clock::time_of_files,
         },
         store::{NodeKind, RusticStore, Snapshot, SnapshotStatus, Stat, Store as _, StoreOptions, TreeId},
     },
