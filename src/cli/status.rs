@@ -97,6 +97,11 @@ fn given(text: &str) -> Value {
     if text.is_empty() { Value::Null } else { json!(text) }
 }
 
+fn put_changes(object: &mut Map<String, Value>, counts: [Value; 5]) {
+    let names = ["dirty", "staged", "unstaged", "untracked", "conflicted"];
+    object.extend(names.map(str::to_owned).into_iter().zip(counts));
+}
+
 fn as_json(state: &RepoState) -> Map<String, Value> {
     let repo = state.repo.clone().unwrap_or_default();
     // What is not known is not nothing.
@@ -108,11 +113,8 @@ fn as_json(state: &RepoState) -> Map<String, Value> {
     object.insert("branch".into(), given(&state.branch));
     object.insert("head".into(), given(&state.head));
     object.insert("bare".into(), if state.error.is_empty() { json!(state.bare) } else { Value::Null });
-    object.insert("dirty".into(), count(state.dirty));
-    object.insert("staged".into(), count(state.staged));
-    object.insert("unstaged".into(), count(state.unstaged));
-    object.insert("untracked".into(), count(state.untracked));
-    object.insert("conflicted".into(), count(state.conflicted));
+    let counts = [state.dirty, state.staged, state.unstaged, state.untracked, state.conflicted];
+    put_changes(&mut object, counts.map(count));
     object.insert("upstream".into(), given(&state.upstream));
     object.insert("ahead".into(), json!(state.ahead));
     object.insert("behind".into(), json!(state.behind));
@@ -135,11 +137,8 @@ fn worktree_as_json(state: &LinkedWorktree) -> Map<String, Value> {
     put_path(&mut object, "path", &state.path);
     object.insert("branch".into(), given(&state.branch));
     object.insert("head".into(), given(&state.head));
-    object.insert("dirty".into(), count(state.dirty));
-    object.insert("staged".into(), count(state.staged));
-    object.insert("unstaged".into(), count(state.unstaged));
-    object.insert("untracked".into(), count(state.untracked));
-    object.insert("conflicted".into(), count(state.conflicted));
+    let counts = [state.dirty, state.staged, state.unstaged, state.untracked, state.conflicted];
+    put_changes(&mut object, counts.map(count));
     object.insert("operation".into(), json!(names::operation(state.operation())));
     object.insert("error".into(), given(&state.error));
     object

@@ -154,16 +154,21 @@ fn worktrees(trees: &[LinkedWorktree]) -> Cell {
         (count(|tree| tree.conflicted == 0 && tree.operation() != GitOperation::Unspecified), "unfinished"),
         (count(|tree| tree.conflicted == 0 && tree.dirty > 0), "dirty"),
     ];
-    let said: Vec<String> =
-        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    match (trees.len(), said.is_empty()) {
+    match (trees.len(), told(&parts)) {
         (0, _) => Cell::default(),
-        (all, true) => plain(all.to_string()),
-        (all, false) => {
+        (all, None) => plain(all.to_string()),
+        (all, Some(said)) => {
             let color = if conflicts + unread > 0 { AnsiColor::Red } else { AnsiColor::Yellow };
-            coloured(format!("{all} ({})", said.join(", ")), color)
+            coloured(format!("{all} ({said})"), color)
         }
     }
+}
+
+/// How many there are of each, if there are any.
+fn told(parts: &[(usize, &str)]) -> Option<String> {
+    let some = parts.iter().filter(|(count, _)| *count > 0);
+    let said: Vec<String> = some.map(|(count, what)| format!("{count} {what}")).collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 /// The fleet in one line.
@@ -184,8 +189,6 @@ pub(super) fn summary(states: &[RepoState]) -> String {
         (readable().filter(|state| some(state.behind)).count(), "behind"),
         (readable().filter(|state| some(state.ahead)).count(), "ahead"),
     ];
-    let said: Vec<String> =
-        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     let total = show::counted(states.len() as u64, "repository", "repositories");
-    if said.is_empty() { format!("{total}, all clean") } else { format!("{total}: {}", said.join(", ")) }
+    told(&parts).map_or_else(|| format!("{total}, all clean"), |said| format!("{total}: {said}"))
 }
