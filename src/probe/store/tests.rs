@@ -17,7 +17,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -64,9 +64,12 @@ impl Fixture {
         self.store.commit(&stored, draft(&self.work)).unwrap()
     }
 
-    /// Another handle on the same store.
+    /// Another handle on the same store, to which what is above the work directory
+    /// is as it was to the first: other tests come and go there.
     fn again(&self) -> RusticStore {
-        RusticStore::open(&self.probe, quick()).unwrap()
+        let mut again = RusticStore::open(&self.probe, quick()).unwrap();
+        again.above = Arc::clone(&self.store.above);
+        again
     }
 
     fn restic(&self, arguments: &[&str]) -> Output {
