@@ -450,7 +450,8 @@ pub struct RepoState {
     /// Object id in hexadecimal; empty if there is no commit.
     #[prost(string, tag = "3")]
     pub head: ::prost::alloc::string::String,
-    /// Paths that differ from HEAD or are untracked and not ignored.
+    /// Paths that differ from HEAD or are untracked and not ignored; a submodule with
+    /// changes of its own is one.
     #[prost(uint32, tag = "4")]
     pub dirty: u32,
     /// Commits that the upstream lacks; unset if there is no upstream.
@@ -498,13 +499,20 @@ pub struct RepoState {
     #[prost(bool, tag = "18")]
     pub bare: bool,
     /// The linked work trees that are there (git-worktree(1)), in the order of
-    /// their paths, and then what can't be read of their records; their HEADs are not `head`, their changes not among `dirty`.
+    /// their paths, and then what can't be read of their records; their HEADs are
+    /// not `head`, their changes not among `dirty`.
     #[prost(message, repeated, tag = "19")]
-    pub worktrees: ::prost::alloc::vec::Vec<LinkedWorktree>,
+    pub worktrees: ::prost::alloc::vec::Vec<WorktreeState>,
+    /// The submodules that are checked out in the work tree (gitsubmodules(7)), each
+    /// followed by those in it, and then those of the linked work trees. One with
+    /// changes is one path of `dirty` and `unstaged` where it is. Those of whose
+    /// changes git is configured to say nothing are left out.
+    #[prost(message, repeated, tag = "20")]
+    pub submodules: ::prost::alloc::vec::Vec<WorktreeState>,
 }
-/// A linked work tree at this moment; fields as in RepoState.
+/// A linked work tree or a submodule at this moment; fields as in RepoState.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct LinkedWorktree {
+pub struct WorktreeState {
     /// Its top, absolute; where the repository's record of it can't be read, the path
     /// of that.
     #[prost(bytes = "vec", tag = "1")]

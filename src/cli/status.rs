@@ -21,7 +21,7 @@ use super::{
 use crate::{
     client::Connection,
     generated::kanban::{
-        LinkedWorktree, ListRepoStatusesRequest, RepoState, StatusRequest, governor_client::GovernorClient,
+        ListRepoStatusesRequest, RepoState, StatusRequest, WorktreeState, governor_client::GovernorClient,
         repo_registry_client::RepoRegistryClient,
     },
 };
@@ -125,13 +125,15 @@ fn as_json(state: &RepoState) -> Map<String, Value> {
     object.insert("hooks".into(), json!(names::hooks(state.hooks())));
     object.insert("last_snapshot".into(), json!(times::rfc3339(state.last_snapshot.as_ref())));
     object.insert("unvalidated".into(), json!(state.unvalidated));
-    let worktrees: Vec<_> = state.worktrees.iter().map(worktree_as_json).collect();
-    object.insert("worktrees".into(), if state.error.is_empty() { json!(worktrees) } else { Value::Null });
+    for (name, trees) in [("worktrees", &state.worktrees), ("submodules", &state.submodules)] {
+        let trees: Vec<_> = trees.iter().map(worktree_as_json).collect();
+        object.insert(name.into(), if state.error.is_empty() { json!(trees) } else { Value::Null });
+    }
     object.insert("error".into(), given(&state.error));
     object
 }
 
-fn worktree_as_json(state: &LinkedWorktree) -> Map<String, Value> {
+fn worktree_as_json(state: &WorktreeState) -> Map<String, Value> {
     let count = |count: u32| if state.error.is_empty() { json!(count) } else { Value::Null };
     let mut object = Map::new();
     put_path(&mut object, "path", &state.path);

@@ -28,6 +28,12 @@ pub enum GitError {
         /// Where it was.
         path: PathBuf,
     },
+    /// More submodules within submodules than anybody has.
+    #[error("{} lies in so many submodules that nobody looks there", path.display())]
+    TooDeep {
+        /// The first that is too deep.
+        path: PathBuf,
+    },
     /// git does not trust a repository of another user.
     #[error("{} belongs to another user, and git refuses it; to trust it run: git config --global --add safe.directory '{}'", path.display(), path.display())]
     Owner {

@@ -40,7 +40,7 @@ pub use linked::{AllLinked, Linked, linked};
 pub use locate::{Location, Surroundings, absolute};
 pub use made::{Made, made_here};
 pub use origin::{Origin, RemoteHint, origin, remote_url, roots};
-pub use status::{Look, Memory, Operation, Seen, WorkState, work_state};
+pub use status::{Look, Memory, Operation, Seen, SubmoduleState, WorkState};
 pub use survey::{
     HooksPath, LedBy, Profile, changed_paths, heads, hooks_path, ignored_paths, led_to, profile, reachable,
     set_hooks_path,

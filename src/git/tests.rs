@@ -48,6 +48,10 @@ fn repository(format: &str) -> tempfile::TempDir {
     dir
 }
 
+fn work_state(location: &Location) -> WorkState {
+    Memory::default().look(&Git::default()).at(location, &[]).unwrap().work
+}
+
 fn stage_something(dir: &Path) {
     write(dir, "a.txt", "one\nmore\n");
     write(dir, "new/c.txt", "new\n");
@@ -170,7 +174,7 @@ fn the_state_of_a_work_tree_is_gits() {
     git(dir.path(), &["mv", "a.txt", "moved.txt"]);
     write(dir.path(), "untracked", "x");
     let location = Location::discover(dir.path()).unwrap();
-    let state = work_state(&Git::default(), &location).unwrap();
+    let state = work_state(&location);
     assert_eq!((state.dirty, state.ahead_behind), (2, Some((1, 0))));
     assert_eq!(state.head.branch.as_deref(), Some("main"));
     let profile = profile(&Git::default(), &location).unwrap();
@@ -329,6 +333,6 @@ fn changed_and_ignored_paths_are_named_as_they_are() {
     };
     let changed = sorted(changed_paths(&Git::default(), &location).unwrap());
     assert_eq!(changed, ["dir/b.txt", "moved to.txt", "new/", "two words.txt"]);
-    assert_eq!(work_state(&Git::default(), &location).unwrap().dirty, 4);
+    assert_eq!(work_state(&location).dirty, 4);
     assert_eq!(sorted(ignored_paths(&Git::default(), &location).unwrap()), ["built/", "dir/x.o"]);
 }

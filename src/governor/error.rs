@@ -81,7 +81,8 @@ impl From<GitError> for Error {
             GitError::NotARepository { path }
             | GitError::LeadsNowhere { file: path, .. }
             | GitError::Gone { path } => (Reason::NotARepository, Some(path)),
-            GitError::Owner { path }
+            GitError::TooDeep { path }
+            | GitError::Owner { path }
             | GitError::Library { path, .. }
             | GitError::Program { path, .. }
             | GitError::TimedOut { path, .. } => (Reason::Git, Some(path)),

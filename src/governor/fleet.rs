@@ -8,7 +8,7 @@ use std::{
 use super::{Error, Governor, Reason, hooks::state_with};
 use crate::{
     fs::answering::{self, NoAnswer},
-    git::{AllLinked, GitError, Linked, Location, Look, WorkState, linked},
+    git::{AllLinked, GitError, Linked, Location, Look, SubmoduleState, WorkState, linked},
     install::HooksState,
     registry::Repo,
 };
@@ -30,20 +30,28 @@ pub struct Now {
     /// The work tree.
     pub work: WorkState,
     /// Those beside it that are there, in the order of their paths.
-    pub linked: Vec<LinkedState>,
+    pub linked: Vec<TreeState>,
+    /// The submodules in it, and then those in linked work trees.
+    pub submodules: Vec<TreeState>,
     /// What stands in the hooks' places.
     pub hooks: HooksState,
     /// Commits that the rules did not pass and that a ref or HEAD still has.
     pub unvalidated: u32,
 }
 
-/// A linked work tree at this moment.
+/// A linked work tree or a submodule at this moment.
 #[derive(Debug)]
-pub struct LinkedState {
+pub struct TreeState {
     /// Its top, absolute; of one whose record can't be read, where that is.
     pub path: PathBuf,
     /// What it is like, or why that can't be told.
     pub work: Result<WorkState, Error>,
+}
+
+impl From<SubmoduleState> for TreeState {
+    fn from(SubmoduleState { path, work }: SubmoduleState) -> Self {
+        Self { path, work: work.map_err(Error::from) }
+    }
 }
 
 /// How many repositories at most are located by one thread that may be left
@@ -68,25 +76,29 @@ fn locate(repos: &[Repo]) -> Vec<Result<Location, Error>> {
     located.map(told).collect()
 }
 
-/// The work trees beside the main one.
-fn look_at_linked(location: &Location, look: &Look<'_>) -> Vec<LinkedState> {
+/// The work trees beside the main one, and the submodules in them.
+fn look_at_linked(location: &Location, look: &Look<'_>) -> (Vec<TreeState>, Vec<SubmoduleState>) {
     let AllLinked { trees, unreadable } = linked(&location.common_dir);
     // They are wherever people put them.
     let located = answering::each(trees.clone(), answering::PATIENCE, Linked::locate);
+    let mut submodules = Vec::new();
     let state = |(tree, located): (Linked, Result<Result<Option<Location>, GitError>, NoAnswer>)| {
         let work = match located {
             Err(NoAnswer) => Err(Error::silent(&tree.top)),
             Ok(Ok(None)) => return None,
             // It was registered by itself.
             Ok(Ok(Some(other))) if other.git_dir == location.git_dir => return None,
-            Ok(Ok(Some(location))) => look.at(&location, &[]).map(|seen| seen.work).map_err(Error::from),
+            Ok(Ok(Some(location))) => look.at(&location, &[]).map_err(Error::from).map(|seen| {
+                submodules.extend(seen.submodules);
+                seen.work
+            }),
             Ok(Err(error)) => Err(error.into()),
         };
-        Some(LinkedState { path: tree.top, work })
+        Some(TreeState { path: tree.top, work })
     };
-    let unreadable =
-        unreadable.into_iter().map(|(path, error)| LinkedState { path, work: Err(error.into()) });
-    trees.into_iter().zip(located).filter_map(state).chain(unreadable).collect()
+    let mut linked: Vec<TreeState> = trees.into_iter().zip(located).filter_map(state).collect();
+    linked.extend(unreadable.into_iter().map(|(path, error)| TreeState { path, work: Err(error.into()) }));
+    (linked, submodules)
 }
 
 impl Governor {
@@ -156,7 +168,8 @@ impl Governor {
             self.want_healing(repo);
         }
         let hooks = state_with(hooks, location);
-        let linked = look_at_linked(location, look);
-        Ok(Now { work: seen.work, linked, hooks, unvalidated: seen.reachable })
+        let (linked, more) = look_at_linked(location, look);
+        let submodules = seen.submodules.into_iter().chain(more).map(TreeState::from).collect();
+        Ok(Now { work: seen.work, linked, submodules, hooks, unvalidated: seen.reachable })
     }
 }

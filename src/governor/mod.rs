@@ -56,7 +56,7 @@ pub use check::{CheckScope, CheckStep, Checked};
 pub use doctor::{Check, Doctor, Level, OPEN};
 pub use error::{Cause, Error, Reason};
 pub use events::Emission;
-pub use fleet::{LinkedState, RepoState};
+pub use fleet::{RepoState, TreeState};
 pub use found::{FoundOrder, FoundOutcome, FoundStep, RegisteredFound};
 pub use hooks::RepoHooks;
 pub use moved::Whereabouts;

@@ -6,7 +6,7 @@ use crate::{
     fs::{bytes_of, path_from},
     generated::kanban as proto,
     git::Operation,
-    governor::{Error, Judged, Judgement, LinkedState, RepoDifference, RepoHooks, RepoState},
+    governor::{Error, Judged, Judgement, RepoDifference, RepoHooks, RepoState, TreeState},
     install::{HookAction, HookChange, HooksMode, HooksState},
     ledger::{EventKind, EventRecord},
     registry::{FieldChange, Repo, RepoStatus, Stage},
@@ -174,16 +174,16 @@ pub(super) fn repo_state(state: RepoState) -> proto::RepoState {
             answer.operation = now.work.operation.map(operation).unwrap_or_default().into();
             answer.hooks = hooks_state(now.hooks).into();
             answer.unvalidated = Some(now.unvalidated);
-            answer.worktrees = now.linked.into_iter().map(linked_worktree).collect();
+            answer.worktrees = now.linked.into_iter().map(worktree).collect();
+            answer.submodules = now.submodules.into_iter().map(worktree).collect();
         }
         Err(error) => answer.error = error.message,
     }
     answer
 }
 
-fn linked_worktree(state: LinkedState) -> proto::LinkedWorktree {
-    let mut answer =
-        proto::LinkedWorktree { path: bytes_of(&state.path), ..proto::LinkedWorktree::default() };
+fn worktree(state: TreeState) -> proto::WorktreeState {
+    let mut answer = proto::WorktreeState { path: bytes_of(&state.path), ..proto::WorktreeState::default() };
     match state.work {
         Ok(work) => {
             answer.branch = work.head.branch.unwrap_or_default();

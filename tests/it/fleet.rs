@@ -191,6 +191,58 @@ fn work_in_linked_work_trees_is_seen_too() {
     table.says("4 (1 in conflict, 1 can't be read)").says("1 with work trees that can't be read");
 }
 
+#[test]
+fn work_in_submodules_is_seen_too() {
+    let world = World::new().repo("app", &[("a.txt", "one\n")]).repo("lib", &[("b.txt", "one\n")]).up();
+    world.until_captured();
+    let app = world.at("app");
+    for path in ["one", "two"] {
+        app.git(["submodule", "--quiet", "add", "../lib", path]).fine();
+    }
+    app.commit().fine();
+    app.git(["worktree", "add", "-q", "-b", "side", "../tree"]).fine();
+    let tree = world.at("tree");
+    tree.git(["submodule", "--quiet", "update", "--init", "one"]).fine();
+    let told = |state: &serde_json::Value| {
+        let trees = state["submodules"].as_array().unwrap().iter();
+        let told = trees.map(|tree| {
+            let path = tree["path"].as_str().unwrap();
+            assert!(tree["head"].is_string() && tree["error"].is_null(), "{tree}");
+            let (_, name) = path.rsplit_once("/src/").unwrap();
+            (name.to_owned(), tree["dirty"].as_u64().unwrap())
+        });
+        told.collect::<Vec<_>>()
+    };
+    let of = |dirty: [u64; 3]| {
+        let names = ["app/one", "app/two", "tree/one"].map(str::to_owned);
+        names.into_iter().zip(dirty).collect::<Vec<_>>()
+    };
+    let state = world.status("app");
+    assert_eq!(told(&state), of([0, 0, 0]), "{state}");
+    assert_eq!(state["dirty"], 0, "{state}");
+    world.kpmo(["status"]).fine().says("SUBMODULES").says("2 repositories, all clean");
+
+    world.at("app/two").write("new", "").write("b.txt", "two\n");
+    world.at("tree/one").write("new", "");
+    let state = world.status("app");
+    assert_eq!(told(&state), of([0, 2, 1]), "{state}");
+    // Each is one path where it is.
+    assert_eq!((&state["dirty"], &state["unstaged"]), (&1.into(), &1.into()), "{state}");
+    assert_eq!(state["worktrees"][0]["dirty"], 1, "{state}");
+    let table = world.kpmo(["status"]).fine();
+    table.says("3 (2 dirty)").says("2 repositories: 1 dirty");
+
+    // What can't be told is told, and hides nothing else.
+    app.write("two/.git", "gitdir: nowhere\n");
+    let state = world.status("app");
+    let submodule = &state["submodules"][1];
+    assert!(submodule["error"].as_str().unwrap().contains("nowhere"), "{submodule}");
+    assert!(submodule["dirty"].is_null(), "{submodule}");
+    assert_eq!(state["worktrees"][0]["dirty"], 1, "{state}");
+    let table = world.kpmo(["status"]).fine();
+    table.says("3 (1 can't be read, 1 dirty)").says("1 with submodules that can't be read");
+}
+
 /// What is remembered rests on the user's own files, too.
 #[test]
 fn what_the_user_configures_counts_at_once() {

@@ -9,27 +9,28 @@ use super::{
 };
 use crate::{
     fs::shown_bytes,
-    generated::kanban::{GitOperation, HooksState, LinkedWorktree, RepoState},
+    generated::kanban::{GitOperation, HooksState, RepoState, WorktreeState},
 };
 
 const fn column(head: &'static str, expendable: u8) -> Column {
     Column { head, expendable, least: None, cut_left: false, optional: false }
 }
 
-pub(super) const COLUMNS: [Column; 13] = [
+pub(super) const COLUMNS: [Column; 14] = [
     Column { least: Some(12), ..column("NAME", 0) },
     Column { least: Some(10), ..column("BRANCH", 1) },
     column("DIRTY", 2),
     Column { optional: true, ..column("WORKTREES", 3) },
-    column("UPSTREAM", 4),
-    Column { optional: true, ..column("DOING", 5) },
-    column("HOOKS", 6),
-    column("UNVALIDATED", 7),
-    column("SNAPSHOT", 8),
-    Column { optional: true, ..column("STASH", 9) },
-    column("STAGE", 10),
-    column("STATUS", 11),
-    Column { least: Some(20), cut_left: true, ..column("PATH", 12) },
+    Column { optional: true, ..column("SUBMODULES", 4) },
+    column("UPSTREAM", 5),
+    Column { optional: true, ..column("DOING", 6) },
+    column("HOOKS", 7),
+    column("UNVALIDATED", 8),
+    column("SNAPSHOT", 9),
+    Column { optional: true, ..column("STASH", 10) },
+    column("STAGE", 11),
+    column("STATUS", 12),
+    Column { least: Some(20), cut_left: true, ..column("PATH", 13) },
 ];
 
 /// How much a repository needs somebody's attention; the lower, the more.
@@ -45,7 +46,7 @@ fn rank(state: &RepoState) -> u8 {
         3
     } else if is_in_conflict(state) {
         4
-    } else if is_dirty(state) || state.worktrees.iter().any(is_unreadable) {
+    } else if is_dirty(state) || others(state).any(is_unreadable) {
         5
     } else if counts(state.behind) || counts(state.ahead) || is_upstream_gone(state) {
         6
@@ -70,22 +71,27 @@ pub(super) fn is_upstream_gone(state: &RepoState) -> bool {
     !state.upstream.is_empty() && state.ahead.is_none()
 }
 
-/// Here or in a linked work tree.
-fn is_doing(state: &RepoState) -> bool {
-    let doing = |operation| operation != GitOperation::Unspecified;
-    doing(state.operation()) || state.worktrees.iter().any(|tree| doing(tree.operation()))
+/// The linked work trees and submodules.
+fn others(state: &RepoState) -> impl Iterator<Item = &WorktreeState> {
+    state.worktrees.iter().chain(&state.submodules)
 }
 
-fn is_unreadable(tree: &LinkedWorktree) -> bool {
+/// Here or in one of the others.
+fn is_doing(state: &RepoState) -> bool {
+    let doing = |operation| operation != GitOperation::Unspecified;
+    doing(state.operation()) || others(state).any(|tree| doing(tree.operation()))
+}
+
+fn is_unreadable(tree: &WorktreeState) -> bool {
     !tree.error.is_empty()
 }
 
 fn is_in_conflict(state: &RepoState) -> bool {
-    state.conflicted > 0 || state.worktrees.iter().any(|tree| tree.conflicted > 0)
+    state.conflicted > 0 || others(state).any(|tree| tree.conflicted > 0)
 }
 
 fn is_dirty(state: &RepoState) -> bool {
-    state.dirty > 0 || state.worktrees.iter().any(|tree| tree.dirty > 0)
+    state.dirty > 0 || others(state).any(|tree| tree.dirty > 0)
 }
 
 fn plain(text: impl Into<String>) -> Cell {
@@ -131,7 +137,8 @@ pub(super) fn row(state: &RepoState, now: Timestamp) -> Row {
         plain(repo.name.clone()),
         branch,
         dirty,
-        worktrees(&state.worktrees),
+        trees(&state.worktrees),
+        trees(&state.submodules),
         upstream,
         coloured(names::operation(state.operation()).unwrap_or_default(), AnsiColor::Magenta),
         hooks,
@@ -145,8 +152,8 @@ pub(super) fn row(state: &RepoState, now: Timestamp) -> Row {
 }
 
 /// How many there are, and what is the matter with some.
-fn worktrees(trees: &[LinkedWorktree]) -> Cell {
-    let count = |is: fn(&LinkedWorktree) -> bool| trees.iter().filter(|tree| is(tree)).count();
+fn trees(trees: &[WorktreeState]) -> Cell {
+    let count = |is: fn(&WorktreeState) -> bool| trees.iter().filter(|tree| is(tree)).count();
     let (conflicts, unread) = (count(|tree| tree.conflicted > 0), count(is_unreadable));
     let parts = [
         (conflicts, "in conflict"),
@@ -180,6 +187,10 @@ pub(super) fn summary(states: &[RepoState]) -> String {
         (
             readable().filter(|state| state.worktrees.iter().any(is_unreadable)).count(),
             "with work trees that can't be read",
+        ),
+        (
+            readable().filter(|state| state.submodules.iter().any(is_unreadable)).count(),
+            "with submodules that can't be read",
         ),
         (readable().filter(|state| some(state.unvalidated)).count(), "with unvalidated commits"),
         (readable().filter(|state| is_doing(state)).count(), "in the middle of something"),

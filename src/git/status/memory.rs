@@ -10,10 +10,13 @@ use super::{
     listing::Listing,
     nested, places, quick,
     stamp::{self, PathKey, Stamp},
+    submodules::{self, Submodule},
     tree::{self, Ignored, Walked},
     users::{Users, UsersNow, may_move_hooks},
 };
 
+/// How deep submodules may lie in each other: a call of this process's each.
+const DEEPEST: usize = 50;
 /// Most repositories that are remembered.
 const MOST: usize = 10_000;
 /// Most ignored paths that are remembered of one repository, and of all: eight
@@ -46,7 +49,7 @@ struct Entry {
     listing: Option<Listing>,
     ignored: Ignored,
     asked: Vec<String>,
-    seen: Seen,
+    own: Own,
 }
 
 /// A work tree's files.
@@ -83,7 +86,7 @@ impl Entry {
 }
 
 /// What is known of a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Seen {
     /// The work tree and what is around it.
     pub work: WorkState,
@@ -91,6 +94,29 @@ pub struct Seen {
     pub hooks_path: Option<HooksPath>,
     /// How many of the commits that were asked about a ref or HEAD leads to.
     pub reachable: u32,
+    /// The submodules that are checked out, each followed by those in it; without
+    /// those of whose changes git is told to say nothing.
+    pub submodules: Vec<SubmoduleState>,
+}
+
+/// What is known of a submodule.
+#[derive(Debug)]
+pub struct SubmoduleState {
+    /// Its top, absolute.
+    pub path: PathBuf,
+    /// What it is like, or why that can't be told; then it is not counted in the
+    /// state of what it is in.
+    pub work: Result<WorkState, GitError>,
+}
+
+/// What is known of a repository without its submodules.
+#[derive(Debug, Clone)]
+struct Own {
+    work: WorkState,
+    hooks_path: Option<HooksPath>,
+    reachable: u32,
+    /// Those that are to be looked at, too.
+    submodules: Box<[Submodule]>,
 }
 
 /// One look at any number of repositories, in which the user's own configuration
@@ -137,6 +163,15 @@ impl Memory {
     }
 }
 
+/// What git said of a repository.
+struct Asked {
+    work: WorkState,
+    submodules: Vec<Submodule>,
+    ignored: Ignored,
+    /// The work tree as a walk of it found it, if it is to be kept.
+    walked: Option<Walked>,
+}
+
 impl Known {
     fn forget(&mut self, location: &Location) {
         if let Some(entry) = self.by_git_dir.remove(&location.git_dir) {
@@ -164,17 +199,55 @@ impl Look<'_> {
     /// What `location` is like now, and how many of `commits` a ref or HEAD of it
     /// leads to.
     pub fn at(&self, location: &Location, commits: &[String]) -> Result<Seen, GitError> {
+        self.deep(location, Some(commits), &mut Vec::new())
+    }
+
+    /// As [`Look::at`], of a repository inside those with the git directories
+    /// `around`; without `commits` nothing is said of any.
+    fn deep(
+        &self,
+        location: &Location,
+        commits: Option<&[String]>,
+        around: &mut Vec<PathBuf>,
+    ) -> Result<Seen, GitError> {
+        let Own { mut work, hooks_path, reachable, submodules: inside } = self.own(location, commits)?;
+        let mut submodules = Vec::new();
+        around.push(location.git_dir.clone());
+        for submodule in inside {
+            let (path, located) = submodule.locate(location.directory());
+            let seen = match located {
+                Ok(None) => continue,
+                // It leads back to what it is in.
+                Ok(Some(inner)) if around.contains(&inner.git_dir) => continue,
+                Ok(Some(_)) if around.len() > DEEPEST => Err(GitError::TooDeep { path: path.clone() }),
+                Ok(Some(inner)) => self.deep(&inner, None, around),
+                Err(error) => Err(error),
+            };
+            match seen {
+                Ok(seen) => {
+                    submodule.count(&seen.work, &mut work);
+                    submodules.push(SubmoduleState { path, work: Ok(seen.work) });
+                    submodules.extend(seen.submodules);
+                }
+                Err(error) => submodules.push(SubmoduleState { path, work: Err(error) }),
+            }
+        }
+        around.pop();
+        Ok(Seen { work, hooks_path, reachable, submodules })
+    }
+
+    fn own(&self, location: &Location, commits: Option<&[String]>) -> Result<Own, GitError> {
         let places = self.places(location);
         let known = self.memory.known().by_git_dir.get(&location.git_dir).cloned();
         let known = known.filter(|known| Some(known.places) == places && known.location == *location);
-        let known = known.filter(|known| known.asked == commits);
+        let known = known.filter(|known| commits.is_none_or(|commits| known.asked == commits));
         if let Some(known) = known {
             let tree = known.tree();
             if tree == known.tree && tree != Tree::Unknown {
-                return Ok(known.seen.clone());
+                return Ok(known.own.clone());
             }
         }
-        self.anew(location, commits, places)
+        self.anew(location, commits.unwrap_or_default(), places)
     }
 
     /// The stamp of all but the work tree; `None`: nothing can be remembered.
@@ -186,19 +259,20 @@ impl Look<'_> {
         Some(stamp)
     }
 
-    fn anew(&self, location: &Location, commits: &[String], places: Option<Stamp>) -> Result<Seen, GitError> {
+    fn anew(&self, location: &Location, commits: &[String], places: Option<Stamp>) -> Result<Own, GitError> {
         let began = stamp::now();
         // For git's programs and libgit2 alike.
         self.git.trust(location)?;
-        let (work, ignored, walked) = self.ask(location, places.is_some())?;
+        let Asked { work, submodules, ignored, walked } = self.ask(location, places.is_some())?;
         let tree = match &location.work_tree {
             None => Tree::None,
             Some(_) => Tree::stamped(walked.as_ref().map(|walked| walked.stamp)),
         };
-        let seen = Seen {
+        let own = Own {
             work,
             hooks_path: self.hooks_path(location)?,
             reachable: reachable(self.git, location, commits)?,
+            submodules: submodules.into(),
         };
         let kept = places.filter(|stamp| stamp.is_older_than(self.began.min(began)));
         let is_settled = match tree {
@@ -215,30 +289,30 @@ impl Look<'_> {
                 listing: walked.and_then(|walked| walked.listing),
                 ignored,
                 asked: commits.to_vec(),
-                seen: seen.clone(),
+                own: own.clone(),
             }),
             _ => known.forget(location),
         }
-        Ok(seen)
+        Ok(own)
     }
 
-    /// Also what is ignored, and the work tree as a walk of it found it, if it is to
-    /// be kept.
-    fn ask(
-        &self,
-        location: &Location,
-        is_kept: bool,
-    ) -> Result<(WorkState, Ignored, Option<Walked>), GitError> {
+    /// `is_kept`: what is found is to be remembered.
+    fn ask(&self, location: &Location, is_kept: bool) -> Result<Asked, GitError> {
         if let Some((_, now)) = self.users.filter(|(_, now)| !now.says_branches)
             && let Some((work, walked)) = quick::clean(self.git, location, !now.may_convert)
         {
-            return Ok((work, Ignored::default(), Some(walked)));
+            let (submodules, ignored) = Default::default();
+            return Ok(Asked { work, submodules, ignored, walked: Some(walked) });
         }
-        let Answer { state, ignored } = ask(self.git, location)?;
+        let Answer { state: mut work, ignored, submodules: changes } = ask(self.git, location)?;
         let ignored = Ignored::new(&ignored);
-        let top = location.work_tree.as_deref().filter(|_| is_kept);
-        let walked = top.and_then(|top| nested::walk(self.git, location, top, &ignored));
-        Ok((state, ignored, walked))
+        let Some(top) = &location.work_tree else {
+            return Ok(Asked { work, submodules: Vec::new(), ignored, walked: None });
+        };
+        let walked = if is_kept { tree::walk(top, &ignored, &mut ()) } else { None };
+        let nested = nested::of(self.git, location, walked.as_ref().map(|walked| &*walked.nested))?;
+        let submodules = submodules::to_look_at(self.git, location, nested.submodules, &changes, &mut work)?;
+        Ok(Asked { work, submodules, ignored, walked: walked.filter(|_| nested.are_apart) })
     }
 
     fn hooks_path(&self, location: &Location) -> Result<Option<HooksPath>, GitError> {

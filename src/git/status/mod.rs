@@ -22,13 +22,18 @@ mod operation;
 mod places;
 mod quick;
 mod stamp;
+mod submodules;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod users;
 
+use std::collections::HashMap;
+
 use super::{Git, GitError, Head, Location};
-pub use memory::{Look, Memory, Seen};
+use submodules::Change;
+
+pub use memory::{Look, Memory, Seen, SubmoduleState};
 pub use operation::Operation;
 
 /// A repository and its work tree at this moment.
@@ -39,7 +44,8 @@ pub struct WorkState {
     /// There is no work tree.
     pub is_bare: bool,
     /// Paths that differ from HEAD, or are untracked and not ignored; a
-    /// directory of which nothing is tracked counts as one.
+    /// directory of which nothing is tracked counts as one, and so does a submodule
+    /// with changes of its own.
     pub dirty: u32,
     /// Of these: the index differs from HEAD.
     pub staged: u32,
@@ -59,22 +65,22 @@ pub struct WorkState {
     pub operation: Option<Operation>,
 }
 
-/// What git said, and which paths it said it ignores.
+/// What git said.
+#[derive(Default)]
 struct Answer {
+    /// What lies uncommitted in submodules is not told.
     state: WorkState,
+    /// Paths that it ignores.
     ignored: Vec<Vec<u8>>,
+    /// Submodules at another commit than HEAD has or the index.
+    submodules: HashMap<Vec<u8>, Change>,
 }
 
-/// Asks git for a repository's [`WorkState`]; of a bare one HEAD and stash are
-/// told.
-pub fn work_state(git: &Git, location: &Location) -> Result<WorkState, GitError> {
-    Ok(ask(git, location)?.state)
-}
-
+/// Asks git; of a bare repository HEAD and stash are told.
 fn ask(git: &Git, location: &Location) -> Result<Answer, GitError> {
     let mut answer = match location.work_tree {
         Some(_) => ask_status(git, location)?,
-        None => Answer { state: bare(git, location)?, ignored: Vec::new() },
+        None => Answer { state: bare(git, location)?, ..Answer::default() },
     };
     answer.state.operation = operation::of(git, location)?;
     Ok(answer)
@@ -82,8 +88,7 @@ fn ask(git: &Git, location: &Location) -> Result<Answer, GitError> {
 
 fn ask_status(git: &Git, location: &Location) -> Result<Answer, GitError> {
     // In a submodule's work tree git would run what that one's configuration
-    // names; its commit is told. What is ignored tells where nothing need be
-    // looked at later.
+    // names. What is ignored tells where nothing need be looked at later.
     let args = [
         "status",
         "--porcelain=v2",
@@ -103,8 +108,7 @@ fn ask_status(git: &Git, location: &Location) -> Result<Answer, GitError> {
 
 /// `git status --porcelain=v2 -z`, as git-status(1) has it.
 fn parse(output: &[u8]) -> Answer {
-    let mut state = WorkState::default();
-    let mut ignored = Vec::new();
+    let Answer { mut state, mut ignored, mut submodules } = Answer::default();
     let mut fields = output.split(|byte| *byte == 0);
     while let Some(field) = fields.next() {
         match field {
@@ -113,7 +117,14 @@ fn parse(output: &[u8]) -> Answer {
                 state.dirty += 1;
                 state.staged += u32::from(*staged != b'.');
                 state.unstaged += u32::from(*unstaged != b'.');
-                if *kind == b'2' {
+                let is_renamed = *kind == b'2';
+                // `<kind> <XY> S<c><m><u> …`, the path at the end.
+                let path = field.splitn(if is_renamed { 10 } else { 9 }, |byte| *byte == b' ').last();
+                if let (Some(b'S'), Some(path)) = (field.get(5), path) {
+                    let change = Change { is_staged: *staged != b'.', is_unstaged: *unstaged != b'.' };
+                    submodules.insert(path.to_vec(), change);
+                }
+                if is_renamed {
                     // A rename's second path has a field of its own.
                     fields.next();
                 }
@@ -130,7 +141,7 @@ fn parse(output: &[u8]) -> Answer {
             _ => {}
         }
     }
-    Answer { state, ignored }
+    Answer { state, ignored, submodules }
 }
 
 fn parse_header(header: &str, state: &mut WorkState) {

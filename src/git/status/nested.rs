@@ -1,41 +1,52 @@
 //! Other repositories in a work tree. git looks at what they have checked out,
 //! and no further, unless the index has files in there: these were added before
 //! the directory became a repository, and `git status` goes on comparing them.
+//! Where the index has a commit in their place, they are submodules.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
-use super::{
-    super::{Git, Location},
-    tree::{self, Ignored, Walked},
-};
+use super::super::{Git, GitError, Location};
 
-/// More than this many are more than is worth asking about.
+/// More than this many are more than is worth asking about one by one.
 const MOST: usize = 500;
 
-/// Looks at a work tree whose state is to be remembered; `None`: there is no stamp
-/// of it that is certain to tell each change. Holds as long as the index stays as
-/// it is.
-pub(super) fn walk(git: &Git, location: &Location, top: &Path, ignored: &Ignored) -> Option<Walked> {
-    tree::walk(top, ignored, &mut ()).filter(|walked| are_apart(git, location, &walked.nested))
+/// What an index has where other repositories are.
+#[derive(Debug, Default)]
+pub(super) struct Nested {
+    /// Paths, from the top, of the submodules that git compares with what is there.
+    pub submodules: Vec<Vec<u8>>,
+    /// It is known that there is nothing else.
+    pub are_apart: bool,
 }
 
-/// Whether the index has nothing at and beneath these paths but the commits of
-/// submodules.
-fn are_apart(git: &Git, location: &Location, nested: &[Vec<u8>]) -> bool {
-    if nested.is_empty() || nested.len() > MOST {
-        return nested.is_empty();
+/// What the index has at and beneath these paths; `None`: they are not known, all
+/// that it has is looked through.
+pub(super) fn of(git: &Git, location: &Location, paths: Option<&[Vec<u8>]>) -> Result<Nested, GitError> {
+    if paths.is_some_and(<[_]>::is_empty) {
+        return Ok(Nested { submodules: Vec::new(), are_apart: true });
     }
-    let args = ["--literal-pathspecs", "ls-files", "--stage", "-z", "--"];
-    let listed = git.at(location).and_then(|mut command| {
-        command.args(args).args(nested.iter().map(|path| OsStr::from_bytes(path)));
-        git.finish(command, location, &args[1..])
-    });
-    // `160000 <id> <stage>\t<path>`: a submodule, by git-ls-files(1).
-    let is_submodule = |entry: &[u8]| {
-        let path = entry.splitn(2, |byte| *byte == b'\t').nth(1);
-        entry.starts_with(b"160000 ") && path.is_some_and(|path| nested.iter().any(|known| known == path))
-    };
-    listed.is_ok_and(|listed| {
-        listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).all(is_submodule)
-    })
+    let paths = paths.filter(|paths| paths.len() <= MOST);
+    let args = ["--literal-pathspecs", "ls-files", "--stage", "-v", "-z", "--"];
+    let mut command = git.at(location)?;
+    command.args(args).args(paths.unwrap_or_default().iter().map(|path| OsStr::from_bytes(path)));
+    let listed = git.finish(command, location, &args[1..])?;
+    let mut nested = Nested { submodules: Vec::new(), are_apart: paths.is_some() };
+    for entry in listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
+        match submodule(entry).filter(|(_, path)| paths.is_none_or(|paths| paths.iter().any(|it| it == path)))
+        {
+            Some((is_compared, path)) => nested.submodules.extend(is_compared.then(|| path.to_vec())),
+            None => nested.are_apart = false,
+        }
+    }
+    Ok(nested)
+}
+
+/// The path of an entry that is a submodule, and whether git compares it: not if it
+/// was told to assume that it has not changed, nor in a conflict.
+fn submodule(entry: &[u8]) -> Option<(bool, &[u8])> {
+    // `<tag> 160000 <id> <stage>\t<path>`, by git-ls-files(1).
+    let tab = entry.iter().position(|byte| *byte == b'\t')?;
+    let (facts, path) = (&entry[..tab], &entry[tab + 1..]);
+    let is_submodule = facts.get(1..)?.starts_with(b" 160000 ");
+    is_submodule.then_some((facts.starts_with(b"H") && facts.ends_with(b" 0"), path))
 }

@@ -68,8 +68,20 @@ fn the_programs_that_a_repository_names_are_not_run() {
     write(at, ".git/hooks/post-index-change", "#!/bin/sh\ntouch ran\n");
     assert!(Command::new("chmod").arg("755").arg(hook).status().unwrap().success());
 
+    // Also where it is the submodule of another.
+    let around = repository("sha1");
+    let inside = around.path().join("sub");
+    assert!(Command::new("cp").arg("-a").args([at, &*inside]).status().unwrap().success());
+    let entry = format!("160000,{},sub", git(at, &["rev-parse", "HEAD"]));
+    git(around.path(), &["update-index", "--add", "--cacheinfo", &entry]);
+    git(around.path(), &["commit", "-q", "-m", "sub"]);
+    assert_eq!(work_state(&Location::discover(around.path()).unwrap()).unstaged, 1);
+    assert!(!inside.join("ran").exists());
+    let _ = Command::new("git").arg("status").current_dir(around.path()).output().unwrap();
+    assert!(inside.join("ran").exists());
+
     let location = Location::discover(at).unwrap();
-    let state = work_state(&Git::default(), &location).unwrap();
+    let state = work_state(&location);
     assert_eq!(state.dirty, 4);
     open_by_program(&Git::default(), &location).unwrap().staged(None).unwrap();
     assert!(!at.join("ran").exists());

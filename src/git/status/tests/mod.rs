@@ -4,6 +4,7 @@
 mod plain;
 mod random;
 mod remembered;
+mod submodules;
 
 use std::{
     fs,
@@ -84,6 +85,26 @@ impl World {
         self.memory.look(&self.git).at(&self.location(), &[]).unwrap()
     }
 
+    /// Adds and commits a submodule with two files, and another one inside.
+    fn add_submodule(&self, path: &str) {
+        let (other, inner) = (self.path("../other"), self.path("../inner"));
+        for dir in [&inner, &other] {
+            fs::create_dir(dir).unwrap();
+            fs::write(dir.join("x"), "one\n").unwrap();
+            let git = |args: &[&str]| assert!(try_git(dir, args).1, "git {args:?}");
+            git(&["init", "-q"]);
+            git(&["add", "."]);
+            git(&["commit", "-q", "-m", "first"]);
+            if *dir == other {
+                git(&["submodule", "--quiet", "add", "../inner", "inner"]);
+                git(&["commit", "-q", "-m", "inner"]);
+            }
+        }
+        self.git(&["submodule", "--quiet", "add", "../other", path]);
+        self.git(&["submodule", "--quiet", "update", "--init", "--recursive"]);
+        self.git(&["commit", "-q", "-m", "submodule"]);
+    }
+
     /// How often `git status` was asked for so far.
     fn asked(&self) -> usize {
         let log = fs::read_to_string(self.dir.path().join("asked")).unwrap_or_default();
@@ -150,7 +171,7 @@ fn counts(state: &WorkState) -> Vec<String> {
 
 /// The same by the plain `git status --porcelain=v2`, read line by line.
 fn by_git(dir: &Path) -> Vec<String> {
-    let args = ["status", "--porcelain=v2", "--branch", "--show-stash", "--ignore-submodules=dirty"];
+    let args = ["status", "--porcelain=v2", "--branch", "--show-stash"];
     let (said, fine) = try_git(dir, &args);
     assert!(fine, "{said}");
     let header = |name: &str| {

@@ -34,7 +34,7 @@ fn edit(world: &World, random: &mut Random, step: usize) -> String {
     let file = FILES[random.below(FILES.len())];
     let path = world.path(file);
     let git = |args: &[&str]| drop(try_git(&world.top(), args));
-    let kind = random.below(35);
+    let kind = random.below(40);
     match kind {
         0..=3 => {
             // The size stays the same, and the time may.
@@ -95,6 +95,18 @@ fn edit(world: &World, random: &mut Random, step: usize) -> String {
             git(&["-C", inner, "commit", "-q", "--allow-empty", "-m", "x"]);
         }
         33 => drop(fs::remove_dir_all(world.path(["lib/.git", "lib/y/.git"][random.below(2)]))),
+        34 | 35 => {
+            drop(fs::write(world.path(["sub/x", "sub/new"][random.below(2)]), format!("{:04}\n", step % 7)));
+        }
+        36 => git(&["-C", "sub", "commit", "-q", "-a", "--allow-empty", "-m", "x"]),
+        37 => git([
+            &["-C", "sub", "reset", "-q", "--hard"][..],
+            &["-C", "sub", "clean", "-qfd"],
+            &["add", "sub"],
+        ][random.below(3)]),
+        38 => {
+            git(&["config", "submodule.sub.ignore", ["all", "dirty", "untracked", "none"][random.below(4)]]);
+        }
         // As other tools do, which refreshes the index.
         _ => git(&["update-index", "-q", "--really-refresh"]),
     }
@@ -108,6 +120,10 @@ fn whatever_is_done_what_is_told_is_what_git_says() {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     for round in 0..3 {
         let world = World::committed();
+        // What is plainly clean is known without asking; this is not.
+        if round > 0 {
+            world.add_submodule("sub");
+        }
         world.git(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
         world.git(&["config", "remote.origin.url", "nowhere"]);
         world.git(&["config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"]);

@@ -79,30 +79,6 @@ fn what_a_configuration_includes_counts() {
     assert_eq!(world.seen().work.untracked, 1);
 }
 
-#[test]
-fn other_repositories_inside_count_by_their_head() {
-    let world = World::committed();
-    world.git(&["init", "-q", "nested"]);
-    world.git(&["-C", "nested", "commit", "-q", "--allow-empty", "-m", "x"]);
-    world.git(&["clone", "-q", ".", "../other"]);
-    world.git(&["submodule", "--quiet", "add", "../other", "sub"]);
-    world.git(&["commit", "-q", "-am", "sub"]);
-    world.until_remembered();
-    world.check("remembered");
-    let asked = world.asked();
-    // Its work tree is its own matter.
-    world.write("sub/new", "x").check("a file in it");
-    assert_eq!(world.asked(), asked);
-    world.git(&["-C", "sub", "commit", "-q", "--allow-empty", "-m", "more"]);
-    world.check("a commit in it");
-    assert_eq!(world.seen().work.unstaged, 1);
-    world.until_remembered();
-    world.git(&["-C", "nested", "commit", "-q", "--allow-empty", "-m", "more"]);
-    world.check("a commit in the one that is not tracked");
-    fs::remove_dir_all(world.path("nested/.git")).unwrap();
-    world.check("no repository any more");
-}
-
 /// A directory whose files are tracked becomes a repository of its own.
 #[test]
 fn what_the_index_has_in_another_repository_counts() {
