@@ -505,8 +505,10 @@ pub struct RepoState {
     pub worktrees: ::prost::alloc::vec::Vec<WorktreeState>,
     /// The submodules that are checked out in the work tree (gitsubmodules(7)), each
     /// followed by those in it, and then those of the linked work trees. One with
-    /// changes is one path of `dirty` and `unstaged` where it is. Those of whose
-    /// changes git is configured to say nothing are left out.
+    /// changes is one path of `dirty` and `unstaged` where it is. Those that git does
+    /// not look into are left out, with what is in them: by configuration
+    /// (submodule.NAME.ignore), a mark in the index (git-update-index(1)) or a
+    /// conflict. At most 1,000; an error in the last one tells that there are more.
     #[prost(message, repeated, tag = "20")]
     pub submodules: ::prost::alloc::vec::Vec<WorktreeState>,
 }

@@ -97,6 +97,10 @@ impl Git {
         self.trust(location)?;
         let mut command = self.bare(location.directory());
         command.env("GIT_DIR", &location.git_dir);
+        if location.common_dir != location.git_dir {
+            // What was looked at is what git goes by, whatever becomes of the file.
+            command.env("GIT_COMMON_DIR", &location.common_dir);
+        }
         if let Some(work_tree) = &location.work_tree {
             command.env("GIT_WORK_TREE", work_tree);
         }

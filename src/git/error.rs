@@ -13,7 +13,7 @@ pub enum GitError {
     },
     /// A `.git` file that leads to no repository.
     #[error(
-        "{} leads to {}, where there is no repository; if that was moved, `git worktree repair` run in it mends this",
+        "{} leads to {}, where there is no repository; if this is a linked work tree whose repository was moved, `git worktree repair` run in that mends it",
         file.display(), target.display()
     )]
     LeadsNowhere {
@@ -28,10 +28,10 @@ pub enum GitError {
         /// Where it was.
         path: PathBuf,
     },
-    /// More submodules within submodules than anybody has.
-    #[error("{} lies in so many submodules that nobody looks there", path.display())]
-    TooDeep {
-        /// The first that is too deep.
+    /// More submodules, or deeper in each other, than are looked at.
+    #[error("{} and what comes after it are not looked at: there are too many submodules", path.display())]
+    TooMany {
+        /// The first that is too much.
         path: PathBuf,
     },
     /// git does not trust a repository of another user.

@@ -13,6 +13,9 @@ use super::{
 };
 use crate::fs::{IoContext, path_from};
 
+/// No path is longer, in bytes.
+const LONGEST: usize = 4096;
+
 /// Where a repository's parts are. All paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Location {
@@ -138,9 +141,11 @@ impl Location {
             return Err(GitError::NotARepository { path: git_dir });
         }
         let git_dir = real(&git_dir)?;
-        let common_dir = match read_small(&git_dir.join("commondir")) {
-            Ok(text) => real(&absolute(&git_dir, &path_from(text.trim_ascii_end())))?,
-            Err(_) => git_dir.clone(),
+        // Which configuration git goes by: what it reads must be what is read here.
+        let file = git_dir.join("commondir");
+        let common_dir = match read_small(&file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => git_dir.clone(),
+            text => real(&absolute(&git_dir, &path_from(line(&text.at("read", &file)?))))?,
         };
         let core = Core::of(&common_dir);
         // As git has it: a linked work tree is none of the configuration's.
@@ -206,6 +211,12 @@ pub fn absolute(base: &Path, path: &Path) -> PathBuf {
     whole
 }
 
+/// What git reads of a file with one path: names may end in white space.
+fn line(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r'));
+    &text[..end.map_or(0, |end| end + 1)]
+}
+
 fn real(path: &Path) -> Result<PathBuf, GitError> {
     Ok(fs::canonicalize(path).at("resolve", path)?)
 }
@@ -213,10 +224,8 @@ fn real(path: &Path) -> Result<PathBuf, GitError> {
 /// What a `.git` file points at.
 fn follow_git_file(file: &Path) -> Result<PathBuf, GitError> {
     let text = read_small(file).at("read", file)?;
-    let target = text
-        .strip_prefix(b"gitdir:")
-        .ok_or_else(|| GitError::NotARepository { path: file.into() })?
-        .trim_ascii();
+    let target = text.strip_prefix(b"gitdir: ").map(line).filter(|target| target.len() < LONGEST);
+    let target = target.ok_or_else(|| GitError::NotARepository { path: file.into() })?;
     Ok(absolute(file.parent().unwrap_or(Path::new("/")), &path_from(target)))
 }
 

@@ -81,7 +81,7 @@ impl From<GitError> for Error {
             GitError::NotARepository { path }
             | GitError::LeadsNowhere { file: path, .. }
             | GitError::Gone { path } => (Reason::NotARepository, Some(path)),
-            GitError::TooDeep { path }
+            GitError::TooMany { path }
             | GitError::Owner { path }
             | GitError::Library { path, .. }
             | GitError::Program { path, .. }

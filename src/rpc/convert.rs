@@ -1,5 +1,6 @@
 //! Between the rooms' types and the contract's.
 
+use prost::Message as _;
 use prost_types::Timestamp;
 
 use crate::{
@@ -151,6 +152,10 @@ pub(super) fn repo_hooks(repo: &Repo, hooks: Result<RepoHooks, Error>) -> proto:
     answer
 }
 
+/// Longest state of a repository, in bytes: clients take messages of 4 MiB, and what
+/// anybody may have put into one repository is to keep nobody from seeing the others.
+const LONGEST_STATE: usize = 1 << 20;
+
 pub(super) fn repo_state(state: RepoState) -> proto::RepoState {
     let mut answer = proto::RepoState {
         repo: Some(repo(state.repo)),
@@ -178,6 +183,14 @@ pub(super) fn repo_state(state: RepoState) -> proto::RepoState {
             answer.submodules = now.submodules.into_iter().map(worktree).collect();
         }
         Err(error) => answer.error = error.message,
+    }
+    if answer.encoded_len() > LONGEST_STATE {
+        let proto::RepoState { repo, last_snapshot, .. } = answer;
+        let error =
+            "what git has on record here is longer than anybody tells: look for names of thousands of \
+                     letters among its branches, linked work trees (.git/worktrees) and submodules"
+                .into();
+        answer = proto::RepoState { repo, last_snapshot, error, ..proto::RepoState::default() };
     }
     answer
 }

@@ -189,6 +189,13 @@ fn work_in_linked_work_trees_is_seen_too() {
     assert!(tree["error"].as_str().unwrap().contains("gitdir") && tree["dirty"].is_null(), "{tree}");
     let table = world.kpmo(["status"]).fine();
     table.says("4 (1 in conflict, 1 can't be read)").says("1 with work trees that can't be read");
+
+    // Nor does what is too long to be told.
+    fs::remove_dir(&record).unwrap();
+    fs::write(&record, "x/".repeat(3 << 19)).unwrap();
+    let state = world.status("app");
+    assert!(state["error"].as_str().unwrap().contains(".git/worktrees"), "{state}");
+    assert_eq!(world.status("plain")["error"], serde_json::Value::Null);
 }
 
 #[test]

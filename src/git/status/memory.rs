@@ -1,22 +1,24 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use super::{
     super::{Git, GitError, HooksPath, Location, hooks_path, reachable},
-    Answer, WorkState, ask,
+    WorkState, ask,
     listing::Listing,
     nested, places, quick,
     stamp::{self, PathKey, Stamp},
-    submodules::{self, Submodule},
+    submodules::{self, Counted, Submodule},
     tree::{self, Ignored, Walked},
     users::{Users, UsersNow, may_move_hooks},
 };
 
 /// How deep submodules may lie in each other: a call of this process's each.
 const DEEPEST: usize = 50;
+/// Most submodules that are looked at in one repository.
+const MOST_SUBMODULES: usize = 1_000;
 /// Most repositories that are remembered.
 const MOST: usize = 10_000;
 /// Most ignored paths that are remembered of one repository, and of all: eight
@@ -48,7 +50,8 @@ struct Entry {
     tree: Tree,
     listing: Option<Listing>,
     ignored: Ignored,
-    asked: Vec<String>,
+    /// The commits that were asked about; `None`: not even where hooks are was asked.
+    asked: Option<Vec<String>>,
     own: Own,
 }
 
@@ -95,7 +98,8 @@ pub struct Seen {
     /// How many of the commits that were asked about a ref or HEAD leads to.
     pub reachable: u32,
     /// The submodules that are checked out, each followed by those in it; without
-    /// those of whose changes git is told to say nothing.
+    /// those that `git status` does not look into: by configuration, by a mark in the
+    /// index, or because they are in conflict.
     pub submodules: Vec<SubmoduleState>,
 }
 
@@ -163,6 +167,16 @@ impl Memory {
     }
 }
 
+/// The submodules that one look came upon.
+#[derive(Debug, Default)]
+struct Inside {
+    states: Vec<SubmoduleState>,
+    /// Their git directories, and that of what they are in.
+    known: HashSet<PathBuf>,
+    /// No more are looked at.
+    is_over: bool,
+}
+
 /// What git said of a repository.
 struct Asked {
     work: WorkState,
@@ -199,55 +213,72 @@ impl Look<'_> {
     /// What `location` is like now, and how many of `commits` a ref or HEAD of it
     /// leads to.
     pub fn at(&self, location: &Location, commits: &[String]) -> Result<Seen, GitError> {
-        self.deep(location, Some(commits), &mut Vec::new())
+        let mut inside = Inside::default();
+        inside.known.insert(location.git_dir.clone());
+        let own = self.own(location, Some(commits))?;
+        let work = self.count(location, own.work, &own.submodules, &mut inside, 0).work;
+        let Own { hooks_path, reachable, .. } = own;
+        Ok(Seen { work, hooks_path, reachable, submodules: inside.states })
     }
 
-    /// As [`Look::at`], of a repository inside those with the git directories
-    /// `around`; without `commits` nothing is said of any.
-    fn deep(
+    /// A repository's state with what is inside its submodules.
+    fn count(
         &self,
         location: &Location,
-        commits: Option<&[String]>,
-        around: &mut Vec<PathBuf>,
-    ) -> Result<Seen, GitError> {
-        let Own { mut work, hooks_path, reachable, submodules: inside } = self.own(location, commits)?;
-        let mut submodules = Vec::new();
-        around.push(location.git_dir.clone());
-        for submodule in inside {
+        work: WorkState,
+        submodules: &[Submodule],
+        inside: &mut Inside,
+        depth: usize,
+    ) -> Counted {
+        let mut counted = Counted::new(work);
+        for submodule in submodules {
             let (path, located) = submodule.locate(location.directory());
-            let seen = match located {
+            let looked = match located {
                 Ok(None) => continue,
-                // It leads back to what it is in.
-                Ok(Some(inner)) if around.contains(&inner.git_dir) => continue,
-                Ok(Some(_)) if around.len() > DEEPEST => Err(GitError::TooDeep { path: path.clone() }),
-                Ok(Some(inner)) => self.deep(&inner, None, around),
+                // It leads back to what it is in, or to another one.
+                Ok(Some(inner)) if inside.known.contains(&inner.git_dir) => continue,
+                Ok(Some(_)) if depth == DEEPEST || inside.states.len() >= MOST_SUBMODULES => {
+                    Err(GitError::TooMany { path: path.clone() })
+                }
+                Ok(Some(inner)) => self.own(&inner, None).map(|own| (inner, own)),
                 Err(error) => Err(error),
             };
-            match seen {
-                Ok(seen) => {
-                    submodule.count(&seen.work, &mut work);
-                    submodules.push(SubmoduleState { path, work: Ok(seen.work) });
-                    submodules.extend(seen.submodules);
+            match looked {
+                Ok((inner, own)) => {
+                    inside.known.insert(inner.git_dir.clone());
+                    let at = inside.states.len();
+                    inside.states.push(SubmoduleState { path, work: Ok(WorkState::default()) });
+                    let own = self.count(&inner, own.work, &own.submodules, inside, depth + 1);
+                    submodule.count(&own, &mut counted);
+                    inside.states[at].work = Ok(own.work);
                 }
-                Err(error) => submodules.push(SubmoduleState { path, work: Err(error) }),
+                Err(error) => {
+                    // The next ones may take as long.
+                    inside.is_over |= matches!(error, GitError::TimedOut { .. } | GitError::TooMany { .. });
+                    inside.states.push(SubmoduleState { path, work: Err(error) });
+                }
+            }
+            if inside.is_over {
+                break;
             }
         }
-        around.pop();
-        Ok(Seen { work, hooks_path, reachable, submodules })
+        counted
     }
 
+    /// A repository without its submodules; of one of these nothing else is asked
+    /// than its state.
     fn own(&self, location: &Location, commits: Option<&[String]>) -> Result<Own, GitError> {
         let places = self.places(location);
         let known = self.memory.known().by_git_dir.get(&location.git_dir).cloned();
         let known = known.filter(|known| Some(known.places) == places && known.location == *location);
-        let known = known.filter(|known| commits.is_none_or(|commits| known.asked == commits));
+        let known = known.filter(|known| commits.is_none() || known.asked.as_deref() == commits);
         if let Some(known) = known {
             let tree = known.tree();
             if tree == known.tree && tree != Tree::Unknown {
                 return Ok(known.own.clone());
             }
         }
-        self.anew(location, commits.unwrap_or_default(), places)
+        self.anew(location, commits, places)
     }
 
     /// The stamp of all but the work tree; `None`: nothing can be remembered.
@@ -259,7 +290,12 @@ impl Look<'_> {
         Some(stamp)
     }
 
-    fn anew(&self, location: &Location, commits: &[String], places: Option<Stamp>) -> Result<Own, GitError> {
+    fn anew(
+        &self,
+        location: &Location,
+        commits: Option<&[String]>,
+        places: Option<Stamp>,
+    ) -> Result<Own, GitError> {
         let began = stamp::now();
         // For git's programs and libgit2 alike.
         self.git.trust(location)?;
@@ -268,12 +304,11 @@ impl Look<'_> {
             None => Tree::None,
             Some(_) => Tree::stamped(walked.as_ref().map(|walked| walked.stamp)),
         };
-        let own = Own {
-            work,
-            hooks_path: self.hooks_path(location)?,
-            reachable: reachable(self.git, location, commits)?,
-            submodules: submodules.into(),
+        let (hooks_path, reachable) = match commits {
+            Some(commits) => (self.hooks_path(location)?, reachable(self.git, location, commits)?),
+            None => (None, 0),
         };
+        let own = Own { work, hooks_path, reachable, submodules: submodules.into() };
         let kept = places.filter(|stamp| stamp.is_older_than(self.began.min(began)));
         let is_settled = match tree {
             Tree::None => true,
@@ -288,7 +323,7 @@ impl Look<'_> {
                 tree,
                 listing: walked.and_then(|walked| walked.listing),
                 ignored,
-                asked: commits.to_vec(),
+                asked: commits.map(<[String]>::to_vec),
                 own: own.clone(),
             }),
             _ => known.forget(location),
@@ -304,15 +339,18 @@ impl Look<'_> {
             let (submodules, ignored) = Default::default();
             return Ok(Asked { work, submodules, ignored, walked: Some(walked) });
         }
-        let Answer { state: mut work, ignored, submodules: changes } = ask(self.git, location)?;
-        let ignored = Ignored::new(&ignored);
+        let answer = ask(self.git, location)?;
+        let ignored = Ignored::new(&answer.ignored);
         let Some(top) = &location.work_tree else {
-            return Ok(Asked { work, submodules: Vec::new(), ignored, walked: None });
+            return Ok(Asked { work: answer.state, submodules: Vec::new(), ignored, walked: None });
         };
         let walked = if is_kept { tree::walk(top, &ignored, &mut ()) } else { None };
         let nested = nested::of(self.git, location, walked.as_ref().map(|walked| &*walked.nested))?;
-        let submodules = submodules::to_look_at(self.git, location, nested.submodules, &changes, &mut work)?;
-        Ok(Asked { work, submodules, ignored, walked: walked.filter(|_| nested.are_apart) })
+        let (submodules, work) = submodules::to_look_at(self.git, location, nested.submodules, answer)?;
+        // What that link leads to could change unnoticed.
+        let is_link = || top.join(".gitmodules").symlink_metadata().is_ok_and(|meta| meta.is_symlink());
+        let walked = walked.filter(|_| nested.are_apart && !is_link());
+        Ok(Asked { work, submodules, ignored, walked })
     }
 
     fn hooks_path(&self, location: &Location) -> Result<Option<HooksPath>, GitError> {

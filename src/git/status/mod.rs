@@ -66,21 +66,29 @@ pub struct WorkState {
 }
 
 /// What git said.
-#[derive(Default)]
+#[derive(Debug)]
 struct Answer {
     /// What lies uncommitted in submodules is not told.
     state: WorkState,
     /// Paths that it ignores.
     ignored: Vec<Vec<u8>>,
-    /// Submodules at another commit than HEAD has or the index.
+    /// What the index has as submodules, and is changed.
     submodules: HashMap<Vec<u8>, Change>,
+    /// `.gitmodules` is not in conflict.
+    has_modules: bool,
+}
+
+impl Answer {
+    fn of(state: WorkState) -> Self {
+        Self { state, ignored: Vec::new(), submodules: HashMap::new(), has_modules: true }
+    }
 }
 
 /// Asks git; of a bare repository HEAD and stash are told.
 fn ask(git: &Git, location: &Location) -> Result<Answer, GitError> {
     let mut answer = match location.work_tree {
         Some(_) => ask_status(git, location)?,
-        None => Answer { state: bare(git, location)?, ..Answer::default() },
+        None => Answer::of(bare(git, location)?),
     };
     answer.state.operation = operation::of(git, location)?;
     Ok(answer)
@@ -108,22 +116,21 @@ fn ask_status(git: &Git, location: &Location) -> Result<Answer, GitError> {
 
 /// `git status --porcelain=v2 -z`, as git-status(1) has it.
 fn parse(output: &[u8]) -> Answer {
-    let Answer { mut state, mut ignored, mut submodules } = Answer::default();
+    let mut answer = Answer::of(WorkState::default());
+    let state = &mut answer.state;
     let mut fields = output.split(|byte| *byte == 0);
     while let Some(field) = fields.next() {
         match field {
-            [b'#', b' ', header @ ..] => parse_header(&String::from_utf8_lossy(header), &mut state),
+            [b'#', b' ', header @ ..] => parse_header(&String::from_utf8_lossy(header), state),
             [kind @ (b'1' | b'2'), b' ', staged, unstaged, ..] => {
+                let change = Change { is_staged: *staged != b'.', is_unstaged: *unstaged != b'.' };
                 state.dirty += 1;
-                state.staged += u32::from(*staged != b'.');
-                state.unstaged += u32::from(*unstaged != b'.');
-                let is_renamed = *kind == b'2';
-                // `<kind> <XY> S<c><m><u> …`, the path at the end.
+                state.staged += u32::from(change.is_staged);
+                state.unstaged += u32::from(change.is_unstaged);
+                // `<kind> <XY> <sub> <mH> <mI> <mW> <hH> <hI> [<score>] <path>`
+                let (is_renamed, has_commit) = (*kind == b'2', field.get(17..24) == Some(b"160000 "));
                 let path = field.splitn(if is_renamed { 10 } else { 9 }, |byte| *byte == b' ').last();
-                if let (Some(b'S'), Some(path)) = (field.get(5), path) {
-                    let change = Change { is_staged: *staged != b'.', is_unstaged: *unstaged != b'.' };
-                    submodules.insert(path.to_vec(), change);
-                }
+                answer.submodules.extend(path.filter(|_| has_commit).map(|path| (path.to_vec(), change)));
                 if is_renamed {
                     // A rename's second path has a field of its own.
                     fields.next();
@@ -132,16 +139,19 @@ fn parse(output: &[u8]) -> Answer {
             [b'u', b' ', ..] => {
                 state.dirty += 1;
                 state.conflicted += 1;
+                answer.has_modules &= !field.ends_with(b" .gitmodules");
             }
             [b'?', b' ', ..] => {
                 state.dirty += 1;
                 state.untracked += 1;
             }
-            [b'!', b' ', path @ ..] => ignored.push(path.strip_suffix(b"/").unwrap_or(path).to_vec()),
+            [b'!', b' ', path @ ..] => {
+                answer.ignored.push(path.strip_suffix(b"/").unwrap_or(path).to_vec());
+            }
             _ => {}
         }
     }
-    Answer { state, ignored, submodules }
+    answer
 }
 
 fn parse_header(header: &str, state: &mut WorkState) {

@@ -32,12 +32,15 @@ pub(super) fn of(git: &Git, location: &Location, paths: Option<&[Vec<u8>]>) -> R
     let listed = git.finish(command, location, &args[1..])?;
     let mut nested = Nested { submodules: Vec::new(), are_apart: paths.is_some() };
     for entry in listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
-        match submodule(entry).filter(|(_, path)| paths.is_none_or(|paths| paths.iter().any(|it| it == path)))
-        {
-            Some((is_compared, path)) => nested.submodules.extend(is_compared.then(|| path.to_vec())),
-            None => nested.are_apart = false,
+        let submodule = submodule(entry);
+        let is_one_of_them = |path| paths.is_some_and(|paths| paths.iter().any(|known| known == path));
+        nested.are_apart &= submodule.is_some_and(|(_, path)| is_one_of_them(path));
+        if let Some((true, path)) = submodule {
+            nested.submodules.push(path.to_vec());
         }
     }
+    // Nothing but a broken index has a path twice.
+    nested.submodules.dedup();
     Ok(nested)
 }
 

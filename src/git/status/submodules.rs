@@ -14,7 +14,7 @@ use super::{
         Git, GitError, Location,
         config::{read_small, settings},
     },
-    WorkState,
+    Answer, WorkState,
 };
 use crate::fs::path_from;
 
@@ -27,7 +27,7 @@ pub(super) struct Submodule {
     ignore: Ignore,
 }
 
-/// How a path has changed.
+/// How a submodule has changed by its commit, or by being there or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Change {
     pub is_staged: bool,
@@ -57,31 +57,30 @@ impl Ignore {
     }
 }
 
-/// The submodules at these paths that are to be looked at. What was found changed,
-/// and is to be ignored, is taken out of `state`.
+/// The submodules at these paths that are to be looked at, and what git said of
+/// all without those of its changes that it is told to ignore.
 pub(super) fn to_look_at(
     git: &Git,
     location: &Location,
     paths: Vec<Vec<u8>>,
-    changes: &HashMap<Vec<u8>, Change>,
-    state: &mut WorkState,
-) -> Result<Vec<Submodule>, GitError> {
-    if paths.is_empty() {
-        return Ok(Vec::new());
+    answer: Answer,
+) -> Result<(Vec<Submodule>, WorkState), GitError> {
+    let Answer { mut state, submodules: changes, has_modules, .. } = answer;
+    if paths.is_empty() && changes.is_empty() {
+        return Ok((Vec::new(), state));
     }
-    let ignores = Ignores::of(git, location)?;
-    let mut submodules = Vec::new();
-    for path in paths {
-        let change = changes.get(&path).copied().unwrap_or_default();
-        let ignore = ignores.at(&path);
-        if ignore < Ignore::Dirty {
-            submodules.push(Submodule { path: path.into(), change, ignore });
-        } else if ignore == Ignore::All && change.is_unstaged {
+    let ignores = Ignores::of(git, location, has_modules)?;
+    for (path, change) in &changes {
+        if change.is_unstaged && ignores.at(path) == Ignore::All {
             state.unstaged -= 1;
             state.dirty -= u32::from(!change.is_staged);
         }
     }
-    Ok(submodules)
+    let submodule = |path: Vec<u8>| {
+        let (change, ignore) = (changes.get(&path).copied().unwrap_or_default(), ignores.at(&path));
+        (ignore < Ignore::Dirty).then(|| Submodule { path: path.into(), change, ignore })
+    };
+    Ok((paths.into_iter().filter_map(submodule).collect(), state))
 }
 
 impl Submodule {
@@ -98,13 +97,35 @@ impl Submodule {
         (place, located)
     }
 
-    /// Counts it in its superproject's state, if it is not there already.
-    pub fn count(&self, own: &WorkState, state: &mut WorkState) {
-        let untracked = if self.ignore == Ignore::Untracked { own.untracked } else { 0 };
-        if own.dirty > untracked && !self.change.is_unstaged {
-            state.unstaged += 1;
-            state.dirty += u32::from(!self.change.is_staged);
+    /// Counts it in its superproject, if it is not there already.
+    pub fn count(&self, own: &Counted, around: &mut Counted) {
+        let is_changed = if self.ignore == Ignore::Untracked { own.is_changed() } else { own.work.dirty > 0 };
+        if is_changed && !self.change.is_unstaged {
+            around.work.unstaged += 1;
+            if !self.change.is_staged {
+                around.work.dirty += 1;
+                around.with_untracked += u32::from(!own.is_changed());
+            }
         }
+    }
+}
+
+/// A state in which submodules are being counted.
+#[derive(Debug)]
+pub(super) struct Counted {
+    pub work: WorkState,
+    /// Of what is dirty: submodules with nothing but untracked files.
+    with_untracked: u32,
+}
+
+impl Counted {
+    pub fn new(work: WorkState) -> Self {
+        Self { work, with_untracked: 0 }
+    }
+
+    /// Whether more is to be told than untracked files, at whatever depth.
+    fn is_changed(&self) -> bool {
+        self.work.dirty > self.work.untracked + self.with_untracked
     }
 }
 
@@ -118,17 +139,16 @@ struct Ignores {
 }
 
 impl Ignores {
-    fn of(git: &Git, location: &Location) -> Result<Self, GitError> {
+    /// `has_modules`: `.gitmodules` is not in conflict; if it is, git does not know
+    /// what belongs to which path.
+    fn of(git: &Git, location: &Location, has_modules: bool) -> Result<Self, GitError> {
         let mut ignores = Self {
             by_path: HashMap::new(),
             by_modules: HashMap::new(),
             by_config: HashMap::new(),
             default: Ignore::None,
         };
-        let modules = location.directory().join(".gitmodules");
-        // As git has it, a link is none.
-        let is_file = modules.symlink_metadata().is_ok_and(|meta| meta.is_file());
-        let modules = if is_file { read_small(&modules).unwrap_or_default() } else { Vec::new() };
+        let modules = if has_modules { modules(git, location)? } else { Vec::new() };
         for setting in settings(&modules) {
             let (b"submodule", Some(name), Some(value)) =
                 (&*setting.section, setting.subsection, setting.value)
@@ -160,4 +180,19 @@ impl Ignores {
         let said = name.and_then(|name| self.by_config.get(name).or_else(|| self.by_modules.get(name)));
         said.copied().unwrap_or(self.default)
     }
+}
+
+/// The text of `.gitmodules`: where it is not in the work tree, what is committed
+/// counts, or about to be.
+fn modules(git: &Git, location: &Location) -> Result<Vec<u8>, GitError> {
+    match read_small(&location.directory().join(".gitmodules")) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        text => return Ok(text.unwrap_or_default()),
+    }
+    for name in [":.gitmodules", "HEAD:.gitmodules"] {
+        if git.maybe(location, &["rev-parse", "--quiet", "--verify", name])?.is_some() {
+            return git.output(location, &["cat-file", "blob", name]);
+        }
+    }
+    Ok(Vec::new())
 }

@@ -141,3 +141,29 @@ fn a_place_is_what_git_has_there_and_not_around_it() {
     let location = Location::of(&Surroundings { cwd: elsewhere.clone(), variables }).unwrap();
     assert_eq!((location.work_tree.as_ref(), location.main_path()), (Some(&elsewhere), at));
 }
+
+/// What is looked at is what git goes by: names may end in white space.
+#[test]
+fn the_configuration_that_is_read_is_the_one_that_counts() {
+    let dir = repository("sha1");
+    let at = dir.path();
+    git(at, &["worktree", "add", "-q", "sub"]);
+    let own = at.join(".git/worktrees/sub");
+    assert!(Command::new("cp").args(["-a", ".git", "common"]).current_dir(at).status().unwrap().success());
+    assert!(Command::new("cp").args(["-a", ".git", "common "]).current_dir(at).status().unwrap().success());
+    git(at, &["config", "--file", "common /config", "filter.e.clean", "touch ran; cat"]);
+    write(at, "sub/.gitattributes", "* filter=e\n");
+    write(at, "sub/a.txt", "ONE\n");
+    for text in ["../../../common \n", "../../../common \r\n\n"] {
+        std::fs::write(own.join("commondir"), text).unwrap();
+        let location = Location::at(&at.join("sub")).unwrap();
+        assert!(location.common_dir.ends_with("common "), "{location:?}");
+        assert_eq!(work_state(&location).dirty, 2);
+        assert!(!at.join("sub/ran").exists());
+    }
+    let _ = Command::new("git").arg("status").current_dir(at.join("sub")).output().unwrap();
+    assert!(at.join("sub/ran").exists());
+    // What can't be read is not another place.
+    std::fs::write(own.join("commondir"), "\n".repeat(5 << 20)).unwrap();
+    assert!(matches!(Location::at(&at.join("sub")), Err(GitError::Io(_))));
+}

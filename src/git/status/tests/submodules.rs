@@ -186,6 +186,8 @@ fn what_configuration_ignores_does_not_count() {
         }
     };
     check("nothing");
+    world.write("other name/inner/new", "");
+    check("a new file two levels deep");
     world.write("other name/new", "");
     check("a new file");
     world.write("other name/x", "two\n");
@@ -196,6 +198,94 @@ fn what_configuration_ignores_does_not_count() {
     check("that commit staged");
     world.git(&["-C", "other name", "commit", "-q", "--allow-empty", "-m", "x"]);
     check("that commit staged, and another");
+    fs::rename(world.path("other name"), world.path("../away")).unwrap();
+    check("gone");
+    world.put("other name", "");
+    check("a file in its place");
+}
+
+/// `.gitmodules` says which path is whose.
+#[test]
+fn what_is_ignored_is_found_where_git_finds_it() {
+    let world = World::committed();
+    world.add_submodule("sub");
+    let modules = fs::read_to_string(world.path(".gitmodules")).unwrap();
+    let with = |ignore: &str| format!("{modules}\tignore = {ignore}\n");
+    world.write("sub/new", "").check("not ignored");
+    world.write(".gitmodules", with("all")).git(&["add", ".gitmodules"]);
+    fs::remove_file(world.path(".gitmodules")).unwrap();
+    world.check("in the index alone");
+    world.git(&["commit", "-q", "-m", "ignored"]);
+    world.git(&["rm", "-q", "--cached", ".gitmodules"]);
+    world.check("in HEAD alone");
+    world.git(&["reset", "-q", "--hard"]);
+    fs::write(world.path("../modules"), with("none")).unwrap();
+    fs::remove_file(world.path(".gitmodules")).unwrap();
+    std::os::unix::fs::symlink("../modules", world.path(".gitmodules")).unwrap();
+    for ignore in ["none", "all", "untracked"] {
+        // What is behind the link must not be remembered.
+        World::until_settled();
+        world.check("a link");
+        fs::write(world.path("../modules"), with(ignore)).unwrap();
+        world.check(ignore);
+    }
+    world.git(&["reset", "-q", "--hard"]);
+    world.git(&["config", "submodule.sub.ignore", "all"]);
+    world.check("by name");
+    world.git(&["checkout", "-q", "-b", "side"]);
+    world.write(".gitmodules", with("dirty")).git(&["commit", "-qam", "dirty"]);
+    world.git(&["checkout", "-q", "-b", "third", "HEAD~"]);
+    world.write(".gitmodules", with("untracked")).git(&["commit", "-qam", "untracked"]);
+    assert!(!try_git(&world.top(), &["merge", "-q", "side"]).1);
+    world.check("in conflict");
+}
+
+/// A walk ends where the other repository begins; the index does not.
+#[test]
+fn one_in_another_repository_is_looked_at() {
+    let world = World::committed();
+    world.write("lib/x", "").git(&["add", "."]);
+    world.add_submodule("lib/sub");
+    world.git(&["init", "-q", "lib"]);
+    world.write("lib/sub/new", "").check("in another repository");
+    assert_eq!(world.seen().work.unstaged, 1);
+}
+
+/// Few files may make many of them.
+#[test]
+fn each_repository_is_looked_at_once() {
+    let world = World::new();
+    let mut git_dir = world.path(".git");
+    let entry = |name: &str| format!("160000,{},{name}", "1".repeat(40));
+    for level in 1..=20 {
+        let (top, next) = (world.path(&format!("w{level}")), world.path(&format!("../m{level}")));
+        let work_tree = if level == 1 { world.top() } else { world.path(&format!("w{}", level - 1)) };
+        assert!(try_git(&world.top(), &["init", "-q", "--bare", next.to_str().unwrap()]).1);
+        fs::write(next.join("config"), format!("[core]\n\tworktree = {}\n", top.display())).unwrap();
+        fs::create_dir_all(&top).unwrap();
+        for name in ["d0", "d1"] {
+            fs::create_dir(work_tree.join(name)).unwrap();
+            fs::write(work_tree.join(name).join(".git"), format!("gitdir: {}\n", next.display())).unwrap();
+            let git_dir = format!("--git-dir={}", git_dir.display());
+            let (said, fine) = try_git(
+                &work_tree,
+                &[&git_dir, "--work-tree=.", "update-index", "--add", "--cacheinfo", &entry(name)],
+            );
+            assert!(fine, "{said}");
+        }
+        git_dir = next;
+    }
+    assert_eq!(world.seen().submodules.len(), 20);
+}
+
+#[test]
+fn a_file_that_names_no_path_is_not_repeated() {
+    let world = World::committed();
+    world.add_submodule("sub");
+    world.write("sub/.git", format!("gitdir: {}\n", "a/".repeat(1 << 20)));
+    let seen = world.seen();
+    let error = seen.submodules[0].work.as_ref().unwrap_err().to_string();
+    assert!(error.len() < 1_000 && error.contains("sub/.git"), "{error:.1000}");
 }
 
 #[test]
@@ -237,7 +327,7 @@ fn there_may_be_any_number_within_each_other() {
     }
     let seen = world.seen();
     let (last, others) = seen.submodules.split_last().unwrap();
-    assert!(matches!(last.work, Err(GitError::TooDeep { .. })), "{last:?}");
+    assert!(matches!(last.work, Err(GitError::TooMany { .. })), "{last:?}");
     assert!(others.iter().all(|submodule| submodule.work.is_ok()), "{others:?}");
     assert_eq!(others.len(), 50);
 }
