@@ -186,10 +186,9 @@ pub(super) fn repo_state(state: RepoState) -> proto::RepoState {
     }
     if answer.encoded_len() > LONGEST_STATE {
         let proto::RepoState { repo, last_snapshot, .. } = answer;
-        let error =
-            "what git has on record here is longer than anybody tells: look for names of thousands of \
-                     letters among its branches, linked work trees (.git/worktrees) and submodules"
-                .into();
+        let error = "its state is too long to be told, over 1 MiB: look for names of thousands of letters among \
+                     its branches, linked work trees (.git/worktrees) and submodules";
+        let error = error.to_owned();
         answer = proto::RepoState { repo, last_snapshot, error, ..proto::RepoState::default() };
     }
     answer

@@ -41,6 +41,10 @@ pub(super) type Handle = Repository<rustic_core::OpenStatus>;
 const DATA_PACK: &str = "8 MiB";
 const TREE_PACK: &str = "4 MiB";
 
+/// zstd's lowest level. The engine sets an encoder up for every file, small as it
+/// is; at the next levels that takes more than 3 MiB of memory each time.
+const COMPRESSION: i32 = 1;
+
 /// Where a store's files are.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
@@ -202,6 +206,7 @@ fn config() -> RusticResult<ConfigOptions> {
     options.set_datapack_growfactor = Some(0);
     options.set_treepack_size = Some(size(TREE_PACK)?);
     options.set_treepack_growfactor = Some(0);
+    options.set_compression = Some(COMPRESSION);
     Ok(options)
 }
 
