@@ -221,7 +221,7 @@ fn prepared(field: FieldChange, warnings: &mut Vec<String>) -> Result<FieldChang
         FieldChange::RemoteUrl(Some(url)) => {
             let clean = without_credentials(&url);
             if clean != url {
-                warnings.push("what the URL has of a user or password is left out".to_owned());
+                warnings.push("what the URL has of a user, a password or a query is left out".to_owned());
             }
             FieldChange::RemoteUrl(Some(clean))
         }

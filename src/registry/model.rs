@@ -139,12 +139,15 @@ pub fn closest<'a>(candidates: impl Iterator<Item = &'a str>, word: &str) -> Opt
 }
 
 /// A remote's URL as the registry may hold it: for HTTP the user goes with the
-/// password, since tokens are often given as user names; otherwise only the
-/// password goes. What is no URL (`git@host:path`, a path) is returned as is.
+/// password, and all from a `?` on, since tokens are given there, too; otherwise
+/// only the password goes. What is no URL (`git@host:path`, a path) is returned as
+/// is.
 pub fn without_credentials(url: &str) -> String {
+    let is_http = is_http(url);
+    let url = if is_http { url.split(['?', '#']).next().unwrap_or(url) } else { url };
     let Some((start, end)) = user_info(url) else { return url.to_owned() };
     let kept = match url[start..end].split_once(':') {
-        _ if is_http(url) => "",
+        _ if is_http => "",
         Some((user, _)) => user,
         None => return url.to_owned(),
     };
@@ -165,6 +168,7 @@ pub(super) fn user_info(url: &str) -> Option<(usize, usize)> {
 }
 
 fn is_http(url: &str) -> bool {
-    let scheme = url.split("://").next().unwrap_or_default();
-    scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+    url.split_once("://").is_some_and(|(scheme, _)| {
+        scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+    })
 }

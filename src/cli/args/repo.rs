@@ -71,7 +71,7 @@ pub(in crate::cli) struct RepoSet {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 pub(in crate::cli) struct Patch {
-    /// Where it is fetched from; a password in it is left out
+    /// Where it is fetched from; a password or query in it is left out
     #[arg(long, value_name = "URL")]
     pub remote_url: Option<String>,
     /// It has no remote
