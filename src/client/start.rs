@@ -82,6 +82,14 @@ pub const ALREADY_RUNNING: i32 = 75;
 /// How long to wait before looking again.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Settings of glibc's allocator, sizes in bytes. Left alone it keeps what many
+/// threads had for a moment: restoring a file of 2 GB left it with seven times the
+/// memory. The encoder that a snapshot sets up for each file is a block of somewhat
+/// more than 1 MiB: such a one is kept, or a large first snapshot takes twice the
+/// time.
+const ALLOCATOR: [(&str, &str); 3] =
+    [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "1572864"), ("MALLOC_TRIM_THRESHOLD_", "1572864")];
+
 /// Connects to the governor of `home`; if there is none, starts `program` (or
 /// the recorded one) and waits for it. One starter at a time: whoever loses the
 /// start lock waits for the winner's governor.
@@ -244,16 +252,7 @@ fn clean_environment(home: &Home) -> Vec<(&'static str, OsString)> {
     if let Ok(path) = std::env::join_paths(directories) {
         environment.push(("PATH", path));
     }
-    // glibc's allocator would keep what many threads had for a moment: restoring a
-    // file of 2 GB left it with seven times the memory. The encoder that a snapshot
-    // sets up for each file is a block of somewhat more than 1 MiB: such as are not
-    // larger are kept, or a large first snapshot takes twice the time.
-    const LARGEST_KEPT: &str = "1572864";
-    for (name, value) in [
-        ("MALLOC_ARENA_MAX", "2"),
-        ("MALLOC_MMAP_THRESHOLD_", LARGEST_KEPT),
-        ("MALLOC_TRIM_THRESHOLD_", LARGEST_KEPT),
-    ] {
+    for (name, value) in ALLOCATOR {
         environment.push((name, value.into()));
     }
     environment

@@ -13,8 +13,8 @@ use similar::TextDiff;
 
 use super::{Error, Governor, Reason};
 use crate::{
-    fs::{Change, DryRun, RealWriter, Writer, path_from, shown},
-    git::Location,
+    fs::{Change, DryRun, RealWriter, Writer, shown},
+    git::{Location, linked},
     ledger::{EventDraft, EventKind, Filter},
     registry::{Document, Edit, FieldChange, Repo, RepoChange, without_credentials},
 };
@@ -258,17 +258,10 @@ fn left_behind(repo: &RepoDifference) -> Option<String> {
 /// them, nor do snapshots find them, before they are told where it is.
 fn cut_off(repo: &Repo) -> Option<String> {
     let common_dir = Location::at(&repo.local_path).ok()?.common_dir;
-    let mut lost = Vec::new();
-    for entry in fs::read_dir(common_dir.join("worktrees")).ok()?.flatten() {
-        // Relative to the directory that it is in, if it is not absolute.
-        let Ok(text) = fs::read(entry.path().join("gitdir")) else { continue };
-        let dot_git = entry.path().join(path_from(text.trim_ascii_end()));
-        let Some(work_tree) = dot_git.parent().filter(|_| dot_git.is_file()) else { continue };
-        if Location::at(work_tree).is_err() {
-            lost.push(shown(work_tree));
-        }
-    }
-    lost.sort();
+    let is_lost = |top: &Path| top.join(".git").is_file() && Location::at(top).is_err();
+    let trees = linked(&common_dir).trees;
+    let lost: Vec<String> =
+        trees.iter().map(|tree| &*tree.top).filter(|top| is_lost(top)).map(shown).collect();
     let place = shown(&repo.local_path);
     (!lost.is_empty()).then(|| {
         format!(
